@@ -1,0 +1,1 @@
+"""The unified HTTP API: decode, authorise, ask the engine, answer."""

@@ -1,0 +1,291 @@
+"""What callers get to see, and how the engine's records become it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+import msgspec
+from litestar import Response
+
+from gateway.api.problems import REJECTIONS, ApiError, Problem
+from gateway.engine.connection import Connection
+from gateway.engine.listing import Omitted
+from gateway.operation import Attempt, Operation, Reason, State, Step
+from providers.sdk import (
+    FINAL,
+    Figures,
+    Money,
+    Payee,
+    Payout,
+    PayoutRequest,
+    PayoutSettings,
+    PayoutStatus,
+    Period,
+    RequestStatus,
+)
+
+
+class Observed(msgspec.Struct, frozen=True):
+    """When and where the state was seen: `provider`, `list`, `journal`, or two of them."""
+
+    at: str
+    source: str
+
+
+class PayoutAnswer(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A payout, whichever provider keeps it. Absent is what the provider does not say."""
+
+    id: str
+    connection: str
+    provider: str
+    provider_id: str
+    status: PayoutStatus
+    provider_status: str
+    final: bool
+    amount: Money | None = None
+    payee: Payee | None = None
+    reference: str | None = None
+    period: Period | None = None
+    created_at: str | None = None
+    paid_at: str | None = None
+    due_at: str | None = None
+    observed: Observed
+    extensions: dict[str, dict[str, str | int | bool | None]] = {}
+
+
+class PayoutRequestAnswer(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """An affiliate's ask to be paid."""
+
+    id: str
+    connection: str
+    provider: str
+    provider_id: str
+    status: RequestStatus
+    provider_status: str
+    amount: Money | None = None
+    payee: Payee | None = None
+    payout_id: str | None = None
+    created_at: str | None = None
+
+
+class AttemptAnswer(msgspec.Struct, frozen=True, kw_only=True):
+    """One HTTP send. `sent` is read from the connection's own trace; null while it is under way."""
+
+    number: int
+    started_at: str
+    finished_at: str | None
+    sent: bool | None
+    http_status: int | None
+    outcome: str | None
+    detail: str | None
+
+
+class Next(msgspec.Struct, frozen=True):
+    """What the gateway does next by itself, and when."""
+
+    step: Step
+    at: str
+
+
+class OperationAnswer(msgspec.Struct, frozen=True, kw_only=True):
+    """What became of a write, attempt by attempt."""
+
+    id: str
+    state: State
+    action: str
+    connection: str
+    payout_id: str | None
+    payout_request_id: str | None
+    reference: str | None
+    amount: Money | None
+    reason: Reason | None
+    detail: str | None
+    attribution: str | None
+    carried: tuple[str, ...]
+    attempts: list[AttemptAnswer]
+    next: Next | None
+    created_at: str
+    updated_at: str
+
+
+class WriteAnswer(msgspec.Struct, frozen=True, kw_only=True):
+    """A write's answer. `payout` is null until something proven is known of it."""
+
+    operation: OperationAnswer
+    payout: PayoutAnswer | None
+
+
+class PayoutList(msgspec.Struct, frozen=True):
+    data: list[PayoutAnswer]
+    next_cursor: str | None
+    omitted: list[Omitted]
+
+
+class PayoutRequestList(msgspec.Struct, frozen=True):
+    data: list[PayoutRequestAnswer]
+    next_cursor: str | None
+    omitted: list[Omitted]
+
+
+class OperationList(msgspec.Struct, frozen=True):
+    data: list[OperationAnswer]
+    next_cursor: str | None
+
+
+class BulkItem(msgspec.Struct, frozen=True, kw_only=True):
+    """One id's outcome. `state` is the operation's, or `refused` where none was recorded; then `error` says why."""
+
+    id: str
+    state: str
+    operation: OperationAnswer | None
+    payout: PayoutAnswer | None
+    error: Problem | None
+
+
+class BulkAnswer(msgspec.Struct, frozen=True):
+    data: list[BulkItem]
+
+
+class FiguresAnswer(Figures, frozen=True, kw_only=True, omit_defaults=True):
+    """A connection's figures, as far as its provider counts them."""
+
+    connection: str
+    provider: str
+
+
+class SettingsAnswer(PayoutSettings, frozen=True, kw_only=True):
+    """A connection's payout settings."""
+
+    connection: str
+    provider: str
+
+
+class Health(msgspec.Struct, frozen=True):
+    """`held`: the provider refused our credentials; no write goes out until a read succeeds again."""
+
+    state: str
+    detail: str | None
+
+
+class Capability(msgspec.Struct, frozen=True):
+    """One call that a connection offers. `effect` says what repeating it would do."""
+
+    name: str
+    effect: str
+
+
+class ConnectionAnswer(msgspec.Struct, frozen=True, kw_only=True):
+    name: str
+    provider: str
+    currency: str | None
+    capabilities: list[Capability]
+    statuses: dict[str, PayoutStatus]
+    health: Health
+
+
+class ConnectionList(msgspec.Struct, frozen=True):
+    data: list[ConnectionAnswer]
+
+
+def instant(milliseconds: int) -> str:
+    """RFC 3339 in UTC."""
+    moment = datetime.fromtimestamp(milliseconds / 1000, UTC)
+    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def payout_answer(
+    connection: Connection, payout: Payout, at: int, source: str, references: Mapping[str, str] | None = None
+) -> PayoutAnswer:
+    """`references`: the provider's form of a reference to the caller's own."""
+    name = connection.provider.name
+    own = (references or {}).get(payout.reference or "")
+    return PayoutAnswer(
+        id=f"{connection.name}:{payout.id}",
+        connection=connection.name,
+        provider=name,
+        provider_id=payout.id,
+        status=payout.status,
+        provider_status=payout.provider_status,
+        final=payout.status in FINAL,
+        amount=payout.amount,
+        payee=payout.payee,
+        reference=own or payout.reference,
+        period=payout.period,
+        created_at=payout.created_at,
+        paid_at=payout.paid_at,
+        due_at=payout.due_at,
+        observed=Observed(instant(at), source),
+        extensions={name: payout.extensions} if payout.extensions else {},
+    )
+
+
+def request_answer(connection: Connection, request: PayoutRequest) -> PayoutRequestAnswer:
+    return PayoutRequestAnswer(
+        id=f"{connection.name}:{request.id}",
+        connection=connection.name,
+        provider=connection.provider.name,
+        provider_id=request.id,
+        status=request.status,
+        provider_status=request.provider_status,
+        amount=request.amount,
+        payee=request.payee,
+        payout_id=f"{connection.name}:{request.payout_id}" if request.payout_id else None,
+        created_at=request.created_at,
+    )
+
+
+def operation_answer(operation: Operation, attempts: Sequence[Attempt]) -> OperationAnswer:
+    target = f"{operation.connection}:{operation.target}" if operation.target else None
+    return OperationAnswer(
+        id=operation.id,
+        state=operation.state,
+        action=operation.action,
+        connection=operation.connection,
+        payout_id=target if operation.kind == "payout" else None,
+        payout_request_id=target if operation.kind == "payout_request" else None,
+        reference=operation.reference,
+        amount=operation.amount,
+        reason=operation.reason,
+        detail=operation.detail,
+        attribution=operation.attribution,
+        carried=operation.carried,
+        attempts=[_attempt(attempt) for attempt in attempts],
+        next=Next(operation.step, instant(operation.due_at)) if operation.step and operation.due_at else None,
+        created_at=instant(operation.created_at),
+        updated_at=instant(operation.updated_at),
+    )
+
+
+def _attempt(attempt: Attempt) -> AttemptAnswer:
+    return AttemptAnswer(
+        number=attempt.number,
+        started_at=instant(attempt.started_at),
+        finished_at=instant(attempt.finished_at) if attempt.finished_at else None,
+        sent=attempt.sent,
+        http_status=attempt.http_status,
+        outcome=attempt.outcome,
+        detail=attempt.detail,
+    )
+
+
+def seen_payout(connection: Connection, operation: Operation) -> PayoutAnswer | None:
+    """The payout as the operation last saw it, with the caller's own reference."""
+    if operation.payout is None:
+        return None
+    own = {operation.provider_reference: operation.reference} if operation.provider_reference else {}
+    known = {key: value for key, value in own.items() if key and value}
+    return payout_answer(connection, operation.payout, operation.updated_at, "provider", known)
+
+
+def rejection(operation: Operation, answer: OperationAnswer | None = None) -> ApiError:
+    """The problem that a rejected operation is to its caller; it carries the operation."""
+    kind = REJECTIONS.get(operation.reason or Reason.INVALID, "refused_by_provider")
+    return ApiError(kind, operation.detail, operation=answer)
+
+
+def json_answer(value: Any, status: int = 200, headers: dict[str, str] | None = None) -> Response[bytes]:
+    return Response(
+        msgspec.json.encode(value), status_code=status, media_type="application/json", headers=headers or {}
+    )

@@ -1,0 +1,59 @@
+"""The ASGI application: routes, guard, problems, and the gateway's life."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import msgspec
+from litestar import Litestar, Router
+from litestar.datastructures import State
+from litestar.handlers import HTTPRouteHandler
+
+from gateway.api import (
+    bulk,
+    connections,
+    files,
+    health,
+    native,
+    openapi,
+    operations,
+    payouts,
+    requests,
+    settings,
+)
+from gateway.api.endpoint import authorise
+from gateway.api.problems import handle
+from gateway.config import Config
+from gateway.engine.service import opened
+
+MODULES = (payouts, bulk, files, requests, settings, operations, connections, native, health, openapi)
+HANDLERS: list[HTTPRouteHandler] = [handler for module in MODULES for handler in module.HANDLERS]
+
+
+def document() -> dict[str, Any]:
+    """The gateway's OpenAPI document."""
+    return openapi.build(HANDLERS)
+
+
+def create_app(config: Config) -> Litestar:
+    """The application over one config. The journal and the connections open when it starts."""
+
+    @asynccontextmanager
+    async def lifespan(app: Litestar) -> AsyncIterator[None]:
+        async with opened(config) as gateway:
+            app.state["gateway"] = gateway
+            app.state["keys"] = gateway.keys
+            yield
+
+    guarded = Router("/", route_handlers=HANDLERS, guards=[authorise])
+    return Litestar(
+        route_handlers=[guarded, openapi.static_files()],
+        lifespan=[lifespan],
+        exception_handlers={Exception: handle},
+        request_max_body_size=config.server.body_limit,
+        openapi_config=None,
+        logging_config=None,
+        state=State({"document": msgspec.json.encode(document())}),
+    )

@@ -1,0 +1,43 @@
+"""Connections: what each offers, and whether it works."""
+
+from __future__ import annotations
+
+from litestar import Response
+
+from gateway.api.answers import Capability, ConnectionAnswer, ConnectionList, Health, json_answer
+from gateway.api.context import gateway_of
+from gateway.api.endpoint import ApiRequest, caller_of, endpoint
+from gateway.api.payouts import NoParameters
+from gateway.api.reading import parameters
+from gateway.engine.connection import Connection
+
+
+@endpoint(
+    "GET",
+    "/v1/connections",
+    scope="payouts:read",
+    summary="Connections, their capabilities and their health",
+    query=NoParameters,
+    answers={200: ConnectionList},
+    problems=("invalid_parameter",),
+)
+async def get_connections(request: ApiRequest) -> Response[bytes]:
+    parameters(request, NoParameters)
+    caller, connections = caller_of(request), gateway_of(request).connections
+    usable = [item for name, item in sorted(connections.items()) if caller.may_use(name)]
+    return json_answer(ConnectionList([_shown(item) for item in usable]))
+
+
+def _shown(connection: Connection) -> ConnectionAnswer:
+    provider = connection.provider
+    return ConnectionAnswer(
+        name=connection.name,
+        provider=provider.name,
+        currency=provider.account.currency,
+        capabilities=[Capability(name, effect) for name, (effect, _) in connection.offers.items()],
+        statuses=dict(provider.statuses),
+        health=Health("held" if connection.held else "ok", connection.held),
+    )
+
+
+HANDLERS = [get_connections]

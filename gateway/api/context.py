@@ -1,0 +1,62 @@
+"""What every route needs: the gateway, the caller, and an address such as `bank:po:28oi:2gFU` taken apart."""
+
+from __future__ import annotations
+
+from litestar import Response
+
+from gateway.api.answers import PayoutAnswer, WriteAnswer, json_answer, operation_answer, rejection, seen_payout
+from gateway.api.endpoint import ApiRequest, caller_of
+from gateway.api.problems import ApiError
+from gateway.api.reading import wait_of
+from gateway.engine.connection import Connection
+from gateway.engine.intent import Intent
+from gateway.engine.service import Gateway
+from gateway.operation import Operation, State
+from gateway.store.journal import attempts_of
+
+REPLAYED = "Idempotent-Replayed"
+
+
+def gateway_of(request: ApiRequest) -> Gateway:
+    found: Gateway = request.app.state["gateway"]
+    return found
+
+
+def addressed(request: ApiRequest, id: str) -> tuple[Connection, str]:
+    """A unified id to its connection and the provider's own id. Raises ApiError, UnknownConnection, FieldRefused."""
+    name, colon, native = id.partition(":")
+    if not colon:
+        raise ApiError("payout_not_found", "an id is <connection>:<the provider's own id>")
+    connection = gateway_of(request).router.named(caller_of(request), name)
+    connection.provider.check_id(native)
+    return connection, native
+
+
+async def write(request: ApiRequest, intent: Intent, created: bool = False) -> Response[bytes]:
+    """Accepts a write, waits as long as the caller wants, and answers with what is proven by then."""
+    gateway = gateway_of(request)
+    accepted = await gateway.writer.submit(intent)
+    operation = await gateway.writer.settle(accepted.operation, wait_of(request, gateway.config.server.wait))
+    return await answer_write(gateway, operation, accepted.replayed, created)
+
+
+async def answer_write(gateway: Gateway, operation: Operation, replayed: bool, created: bool) -> Response[bytes]:
+    attempts = await gateway.store.read(lambda tx: attempts_of(tx, operation.id))
+    shown = operation_answer(operation, attempts)
+    headers = {REPLAYED: "true"} if replayed else {}
+    if operation.state is State.REJECTED:
+        error = rejection(operation, shown)
+        error.headers.update(headers)
+        raise error
+    payout = shown_payout(gateway, operation)
+    if operation.state is State.SUCCEEDED:
+        status = 201 if created else 200
+    else:
+        status, headers["Location"] = 202, f"/v1/operations/{operation.id}"
+    return json_answer(WriteAnswer(operation=shown, payout=payout), status, headers)
+
+
+def shown_payout(gateway: Gateway, operation: Operation) -> PayoutAnswer | None:
+    """The operation's payout, where its connection is still configured."""
+    connection = gateway.connections.get(operation.connection)
+    return seen_payout(connection, operation) if connection else None

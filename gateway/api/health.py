@@ -1,0 +1,66 @@
+"""For operators: is it alive, may it take calls, what does it count."""
+
+from __future__ import annotations
+
+import msgspec
+from litestar import Response
+
+from gateway import __version__, metrics
+from gateway.api.answers import json_answer
+from gateway.api.context import gateway_of
+from gateway.api.endpoint import ApiRequest, endpoint
+from gateway.api.problems import ApiError
+from gateway.store.journal import Transaction
+
+
+class Live(msgspec.Struct, frozen=True):
+    status: str
+    version: str
+
+
+class Ready(msgspec.Struct, frozen=True):
+    """`connections`: each one's health, `ok` or `held`. A held one does not make the gateway unready."""
+
+    status: str
+    connections: dict[str, str]
+
+
+@endpoint("GET", "/health/live", scope=None, summary="The process runs", answers={200: Live})
+async def get_live(request: ApiRequest) -> Response[bytes]:
+    return json_answer(Live("ok", __version__))
+
+
+@endpoint(
+    "GET",
+    "/health/ready",
+    scope=None,
+    summary="The journal answers, so that calls may come",
+    answers={200: Ready},
+    problems=("journal_unavailable",),
+)
+async def get_ready(request: ApiRequest) -> Response[bytes]:
+    gateway = gateway_of(request)
+    try:
+        await gateway.store.read(_touch)
+    except Exception:
+        raise ApiError("journal_unavailable") from None
+    return json_answer(Ready("ok", {name: "held" if item.held else "ok" for name, item in gateway.connections.items()}))
+
+
+def _touch(tx: Transaction) -> None:
+    tx.execute("SELECT 1")
+
+
+@endpoint(
+    "GET",
+    "/metrics",
+    scope=None,
+    summary="Prometheus metrics",
+    answers={200: str},
+    media="text/plain",
+)
+async def get_metrics(request: ApiRequest) -> Response[bytes]:
+    return Response(metrics.exposition(), media_type="text/plain; version=0.0.4; charset=utf-8")
+
+
+HANDLERS = [get_live, get_ready, get_metrics]

@@ -1,0 +1,236 @@
+"""Every error answer: problem+json (RFC 9457) of one closed list of types."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+from litestar import Request, Response
+from litestar.exceptions import HTTPException, MethodNotAllowedException
+
+from gateway.engine.errors import (
+    ConnectionHeld,
+    EngineError,
+    NoRoute,
+    PayoutNotFound,
+    Unavailable,
+    UnknownConnection,
+)
+from gateway.engine.listing import CursorInvalid
+from gateway.operation import Reason
+from gateway.store.journal import (
+    DuplicateReference,
+    JournalError,
+    KeyReused,
+    PayoutBusy,
+    WouldContradict,
+)
+from gateway.upstream import Refused, UpstreamFailed
+from providers.sdk import FieldRefused, RefusalKind
+from providers.sdk import NotOffered as PluginNotOffered
+
+log = logging.getLogger("gateway.api")
+
+MEDIA_TYPE = "application/problem+json"
+PREFIX = "urn:payout-gateway:problem:"
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """One type of problem."""
+
+    name: str
+    status: int
+    title: str
+
+
+KINDS = {
+    kind.name: kind
+    for kind in (
+        Kind("malformed_body", 400, "The body is not readable JSON"),
+        Kind("invalid_body", 400, "The body has fields that are wrong"),
+        Kind("invalid_parameter", 400, "A parameter of the URL is wrong"),
+        Kind("idempotency_key_invalid", 400, "Send exactly one Idempotency-Key of 1 to 128 visible ASCII characters"),
+        Kind("unauthenticated", 401, "Send a known API key as Authorization: Bearer"),
+        Kind("missing_scope", 403, "This API key lacks the scope for this call"),
+        Kind("not_found", 404, "There is nothing here"),
+        Kind("unknown_connection", 404, "There is no such connection"),
+        Kind("payout_not_found", 404, "The provider does not know this payout"),
+        Kind("method_not_allowed", 405, "This path has no such method"),
+        Kind("use_unified_call", 405, "Writes go through the unified API, so that they are journaled"),
+        Kind("payout_busy", 409, "This payout has an open write"),
+        Kind("duplicate_reference", 409, "A payout with this reference was created already"),
+        Kind("contradicts_record", 409, "The journal records this payout otherwise"),
+        Kind("conflict", 409, "The provider refused this change from the payout's present state"),
+        Kind("body_too_large", 413, "The body is too large"),
+        Kind("unsupported_media_type", 415, "Send application/json"),
+        Kind("field_refused", 422, "The provider cannot carry a field of this call"),
+        Kind("idempotency_key_reused", 422, "This Idempotency-Key belongs to another request"),
+        Kind("not_offered", 422, "This connection cannot answer this call"),
+        Kind("no_route", 422, "No route takes this call"),
+        Kind("refused_by_provider", 422, "The provider refused the call"),
+        Kind("internal", 500, "The gateway failed"),
+        Kind("provider_failed", 502, "The provider did not answer as documented"),
+        Kind("connection_held", 503, "The connection is held; nothing was recorded"),
+        Kind("journal_unavailable", 503, "The journal is unavailable; nothing was sent"),
+    )
+}
+
+
+class Fault(msgspec.Struct, frozen=True):
+    """One thing that is wrong: `pointer` is a JSON pointer into the body, or the name of a parameter."""
+
+    pointer: str
+    message: str
+
+
+class Problem(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """An error answer. `detail` says what to do; `operation` is the one that stands in the way, or was refused."""
+
+    type: str
+    title: str
+    status: int
+    detail: str | None = None
+    errors: list[Fault] = []
+    operation: Any = None
+
+
+class ApiError(Exception):
+    """A problem that the API itself finds."""
+
+    def __init__(
+        self,
+        kind: str,
+        detail: str | None = None,
+        errors: list[Fault] | None = None,
+        operation: Any = None,
+        headers: dict[str, str] | None = None,
+    ) -> None:
+        super().__init__(detail or kind)
+        self.kind = KINDS[kind]
+        self.detail = detail
+        self.errors = errors or []
+        self.operation = operation
+        self.headers = headers or {}
+
+    def problem(self) -> Problem:
+        return Problem(
+            type=PREFIX + self.kind.name,
+            title=self.kind.title,
+            status=self.kind.status,
+            detail=self.detail,
+            errors=self.errors,
+            operation=self.operation,
+        )
+
+
+# What an operation's refusal means to its caller.
+REJECTIONS = {
+    Reason.NOT_FOUND: "payout_not_found",
+    Reason.CONFLICT: "conflict",
+    Reason.INVALID: "refused_by_provider",
+}
+
+
+def from_error(error: Exception) -> ApiError:
+    """The problem that an exception is. What nobody foresaw becomes `internal`, and is logged by its caller."""
+    match error:
+        case ApiError():
+            return error
+        case FieldRefused():
+            return ApiError("field_refused", errors=[Fault(error.pointer, error.message)])
+        case PluginNotOffered():
+            return ApiError("not_offered", f"the provider does not offer {error.capability} as it is configured")
+        case EngineError():
+            return _engine(error)
+        case JournalError():
+            return _journal(error)
+        case UpstreamFailed():
+            return _upstream(error)
+        case _:
+            return ApiError("internal", "nothing is known of the cause; look into the gateway's log")
+
+
+def _engine(error: EngineError) -> ApiError:
+    match error:
+        case PayoutNotFound():
+            return ApiError("payout_not_found")
+        case UnknownConnection():
+            return ApiError("unknown_connection", str(error))
+        case NoRoute():
+            return ApiError("no_route", str(error))
+        case CursorInvalid():
+            return ApiError("invalid_parameter", errors=[Fault("cursor", str(error))])
+        case ConnectionHeld():
+            return ApiError("connection_held", str(error), headers={"Retry-After": "30"})
+        case Unavailable():
+            return ApiError("journal_unavailable", str(error), headers={"Retry-After": "1"})
+        case _:
+            return ApiError("not_offered", str(error))
+
+
+def _journal(error: JournalError) -> ApiError:
+    match error:
+        case KeyReused():
+            return ApiError("idempotency_key_reused", f"it was first used for operation {error.operation}")
+        case PayoutBusy():
+            return ApiError("payout_busy", f"operation {error.operation.id} is {error.operation.state}")
+        case DuplicateReference():
+            return ApiError("duplicate_reference", f"operation {error.operation.id} has it")
+        case WouldContradict():
+            return ApiError("contradicts_record", _contradiction(error))
+        case _:
+            detail = "nothing was sent; call again with the same Idempotency-Key"
+            return ApiError("journal_unavailable", detail, headers={"Retry-After": "1"})
+
+
+def _contradiction(error: WouldContradict) -> str:
+    recorded = error.operation
+    return f"operation {recorded.id} already did {recorded.action}; only reopen leads back, and a reference stays"
+
+
+def _upstream(error: UpstreamFailed) -> ApiError:
+    outcome = error.outcome
+    if not isinstance(outcome, Refused):
+        return ApiError("provider_failed", f"{error.connection}: {error} ({type(outcome).__name__.lower()})")
+    refusal = outcome.refusal
+    if refusal.kind is RefusalKind.NOT_FOUND:
+        return ApiError("payout_not_found")
+    if refusal.kind is RefusalKind.INVALID:
+        return ApiError("refused_by_provider", refusal.problem.message)
+    headers = {"Retry-After": str(refusal.retry_after)} if refusal.retry_after else {}
+    return ApiError(
+        "provider_failed", f"{error.connection} answered {refusal.status} ({refusal.kind})", headers=headers
+    )
+
+
+def from_http(error: HTTPException) -> ApiError:
+    """The framework's own refusals: unknown paths, wrong methods, bodies over the limit."""
+    by_status = {404: "not_found", 405: "method_not_allowed", 413: "body_too_large"}
+    kind = by_status.get(error.status_code, "invalid_parameter" if error.status_code < 500 else "internal")
+    allow = (error.headers or {}).get("Allow") if isinstance(error, MethodNotAllowedException) else None
+    return ApiError(kind, headers={"Allow": allow} if allow else {})
+
+
+def answer(error: ApiError) -> Response[bytes]:
+    headers = dict(error.headers)
+    if error.kind.status == 401:
+        headers["WWW-Authenticate"] = "Bearer"
+    return Response(
+        msgspec.json.encode(error.problem()),
+        status_code=error.kind.status,
+        media_type=MEDIA_TYPE,
+        headers=headers,
+    )
+
+
+def handle(request: Request[Any, Any, Any], error: Exception) -> Response[bytes]:
+    """The one exception handler of the application. Never a stack trace."""
+    if isinstance(error, HTTPException):
+        return answer(from_http(error))
+    problem = from_error(error)
+    if problem.kind.name == "internal":
+        log.error("unforeseen error in %s %s", request.method, request.url.path, exc_info=error)
+    return answer(problem)

@@ -1,0 +1,136 @@
+"""Decoding what callers send: typed, from the raw bytes, with every fault named."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable
+from functools import cache
+from typing import Any, TypeVar
+
+import msgspec
+from jsonschema_rs import Draft202012Validator
+
+from gateway.api.endpoint import ApiRequest
+from gateway.api.problems import ApiError, Fault
+
+T = TypeVar("T", bound=msgspec.Struct)
+
+_VISIBLE = re.compile(rb"[\x21-\x7e]{1,128}")
+_WAIT = re.compile(r"wait\s*=\s*\"?([0-9]{1,4})\"?")
+WAIT_MOST = 60.0
+JSON_TYPES = ("application/json",)
+
+
+@cache
+def _decoder(kind: Any) -> msgspec.json.Decoder[Any]:
+    return msgspec.json.Decoder(kind)
+
+
+@cache
+def _validator(kind: Any) -> Draft202012Validator:
+    return Draft202012Validator(msgspec.json.schema(kind))
+
+
+async def body_of(request: ApiRequest, kind: type[T], *, optional: bool = False) -> T:
+    """The request's body. Raises ApiError; the framework's own decoding would send numbers through float."""
+    raw = await request.body()
+    if optional and not raw:
+        return kind()
+    if request.headers.get("content-type", "").partition(";")[0].strip().lower() not in JSON_TYPES:
+        raise ApiError("unsupported_media_type")
+    try:
+        body: T = _decoder(kind).decode(raw)
+    except msgspec.ValidationError as error:
+        raise ApiError("invalid_body", errors=_faults(raw, kind, str(error))) from None
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        raise ApiError("malformed_body") from None
+    _refuse_doubles(raw)
+    return body
+
+
+def _refuse_doubles(raw: bytes) -> None:
+    """A key that stands twice means two things to two readers: the one who approved and the one who sends."""
+
+    def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        found = dict(pairs)
+        if len(found) != len(pairs):
+            raise ApiError("malformed_body", "an object has the same key twice")
+        return found
+
+    try:
+        json.loads(raw, object_pairs_hook=unique)
+    except (ValueError, RecursionError):
+        raise ApiError("malformed_body") from None
+
+
+def _faults(raw: bytes, kind: Any, first: str) -> list[Fault]:
+    """Every fault of a body, by JSON pointer. The decoder names only the first one."""
+    try:
+        instance = json.loads(raw)
+        found = [
+            Fault("".join(f"/{part}" for part in error.instance_path), _message(error.message))
+            for error in _validator(kind).iter_errors(instance)
+        ]
+    except (ValueError, RecursionError):
+        found = []
+    return found or [Fault(_pointer(first), first.partition(" - at `")[0])]
+
+
+def _message(text: str) -> str:
+    """A validator's message without the value, which may be a bank account."""
+    return re.sub(r'^(".*"|\{.*\}|\[.*\]|-?[0-9.eE+]+|true|false|null) ', "the value ", text, flags=re.DOTALL)[:200]
+
+
+def _pointer(message: str) -> str:
+    place = re.search(r"`\$(.*?)`", message)
+    return re.sub(r"\.|\[(\d+|\.\.\.)\]", lambda part: "/" + (part[1] or ""), place[1]) if place else ""
+
+
+def parameters(request: ApiRequest, kind: type[T]) -> T:
+    """The query string as `kind`. Raises ApiError, naming what is unknown, doubled or out of bounds."""
+    fields = {field.encode_name: field for field in msgspec.structs.fields(kind)}
+    given: dict[str, Any] = {}
+    faults: list[Fault] = []
+    for name, value in request.query_params.multi_items():
+        if name not in fields:
+            faults.append(Fault(name, f"unknown; there is {', '.join(fields) or 'none'}"))
+        elif "tuple" in str(fields[name].type):
+            given.setdefault(name, []).append(value)
+        elif name in given:
+            faults.append(Fault(name, "stands twice"))
+        else:
+            given[name] = value
+    faults += _convertible(given, fields.values())
+    if faults:
+        raise ApiError("invalid_parameter", errors=faults)
+    return msgspec.convert(given, kind, strict=False)
+
+
+def _convertible(given: dict[str, Any], fields: Iterable[msgspec.structs.FieldInfo]) -> list[Fault]:
+    faults = []
+    for field in fields:
+        if field.encode_name not in given:
+            continue
+        try:
+            msgspec.convert(given[field.encode_name], field.type, strict=False)
+        except msgspec.ValidationError as error:
+            faults.append(Fault(field.encode_name, str(error).partition(" - at `")[0]))
+    return faults
+
+
+def idempotency_key(request: ApiRequest) -> str:
+    """The one Idempotency-Key. Raises ApiError where it is missing, doubled or malformed."""
+    given = [value for name, value in request.scope["headers"] if name == b"idempotency-key"]
+    if len(given) != 1 or _VISIBLE.fullmatch(given[0]) is None:
+        raise ApiError("idempotency_key_invalid", f"{len(given)} were sent" if len(given) != 1 else None)
+    return given[0].decode("ascii")
+
+
+def wait_of(request: ApiRequest, default: float) -> float:
+    """How many seconds the caller waits for an outcome (RFC 7240). What is not understood is ignored."""
+    preference = ",".join(request.headers.getall("prefer", []))
+    if re.search(r"(^|[,;\s])respond-async($|[,;\s])", preference):
+        return 0.0
+    wanted = _WAIT.search(preference)
+    return min(float(wanted[1]), WAIT_MOST) if wanted else default

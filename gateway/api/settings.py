@@ -1,0 +1,69 @@
+"""A provider's payout settings."""
+
+from __future__ import annotations
+
+import msgspec
+from litestar import Response
+
+from gateway.api.answers import SettingsAnswer, WriteAnswer, json_answer
+from gateway.api.context import gateway_of, write
+from gateway.api.endpoint import ApiRequest, caller_of, endpoint
+from gateway.api.payouts import WRITE_PROBLEMS, NoParameters
+from gateway.api.reading import body_of, idempotency_key, parameters
+from gateway.engine.connection import Connection
+from gateway.engine.intent import Intent, fingerprint
+from providers.sdk import PayoutSettings
+
+READ_PROBLEMS = ("invalid_parameter", "unknown_connection", "not_offered", "provider_failed")
+
+
+def _connection(request: ApiRequest, capability: str) -> Connection:
+    return gateway_of(request).router.one(caller_of(request), capability, request.path_params["name"])
+
+
+@endpoint(
+    "GET",
+    "/v1/connections/{name}/settings",
+    scope="settings:read",
+    summary="A connection's payout settings",
+    query=NoParameters,
+    answers={200: SettingsAnswer},
+    problems=READ_PROBLEMS,
+)
+async def get_settings(request: ApiRequest) -> Response[bytes]:
+    parameters(request, NoParameters)
+    connection = _connection(request, "get_settings")
+    settings = await connection.read(connection.provider.get_settings())
+    shown = msgspec.structs.asdict(settings)
+    return json_answer(SettingsAnswer(connection=connection.name, provider=connection.provider.name, **shown))
+
+
+@endpoint(
+    "PUT",
+    "/v1/connections/{name}/settings",
+    scope="settings:write",
+    summary="Replace a connection's payout settings: all fields, always",
+    body=PayoutSettings,
+    answers={200: WriteAnswer, 202: WriteAnswer},
+    problems=WRITE_PROBLEMS,
+    writes=True,
+)
+async def put_settings(request: ApiRequest) -> Response[bytes]:
+    key = idempotency_key(request)
+    body = await body_of(request, PayoutSettings)
+    connection, caller = _connection(request, "put_settings"), caller_of(request)
+    intent = Intent(
+        tenant=caller.tenant,
+        maker=caller.name,
+        key=key,
+        fingerprint=fingerprint("PUT", f"/v1/connections/{connection.name}/settings", body),
+        action="put_settings",
+        kind="settings",
+        connection=connection.name,
+        target="settings",
+        body=body,
+    )
+    return await write(request, intent)
+
+
+HANDLERS = [get_settings, put_settings]

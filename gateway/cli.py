@@ -1,0 +1,182 @@
+"""The command line."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import sys
+from collections.abc import Coroutine
+from pathlib import Path
+from typing import Any
+
+import click
+import msgspec
+import uvloop
+from rich.console import Console
+from rich.table import Table
+
+from gateway import __version__
+from gateway.config import Config, ConfigInvalid, load
+from gateway.keys import SCOPES, hashed, new_key
+from gateway.plugins import installed
+from gateway.store.sqlite import JournalRefused
+from providers.sdk import CAPABILITIES
+
+EXAMPLES = """\b
+Examples:
+  payout-gateway dev                                   the gateway and four simulated providers, nothing to configure
+  payout-gateway check --config gateway.toml           every fault of a config, by its path
+  payout-gateway key new --name payroll --scopes payouts:read,payouts:write
+"""
+
+config_option = click.option(
+    "--config",
+    "path",
+    type=click.Path(path_type=Path, dir_okay=False),
+    default="gateway.toml",
+    show_default=True,
+    help="The config file.",
+)
+
+
+@click.group(epilog=EXAMPLES, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="payout-gateway")
+def main() -> None:
+    """One payout API in front of many payout systems."""
+    logging.basicConfig(level=logging.INFO, stream=sys.stderr, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    # At INFO it logs every URL, and URLs hold ids.
+    logging.getLogger("httpx").setLevel(logging.WARNING)
+
+
+@main.command()
+@config_option
+@click.option("--host", help="Overrides [server] host.")
+@click.option("--port", type=click.IntRange(0, 65535), help="Overrides [server] port.")
+def run(path: Path, host: str | None, port: int | None) -> None:
+    """Serve the API."""
+    from gateway.serve import serve
+
+    config = _loaded(path)
+    address = host or config.server.host, config.server.port if port is None else port
+    _until_interrupted(serve(config, *address))
+
+
+@main.command()
+@config_option
+@click.option("--json", "as_json", is_flag=True, help="For machines.")
+def check(path: Path, as_json: bool) -> None:
+    """Validate a config, offline. Exits 1 with the path of each fault."""
+    try:
+        config = load(path)
+    except ConfigInvalid as error:
+        if as_json:
+            click.echo(
+                json.dumps({"ok": False, "faults": [{"path": where, "message": what} for where, what in error.faults]})
+            )
+        else:
+            for where, what in error.faults:
+                click.echo(f"{click.style(where, bold=True)}: {what}", err=True)
+        sys.exit(1)
+    found = f"{len(config.connections)} connections, {len(config.routes)} routes, {len(config.api_keys)} keys"
+    click.echo(json.dumps({"ok": True, "faults": []}) if as_json else f"{path}: valid ({found})")
+
+
+@main.command()
+@click.option("--port", type=click.IntRange(0, 65535), default=8080, show_default=True, help="The gateway's port.")
+@click.option(
+    "--data",
+    type=click.Path(path_type=Path, file_okay=False),
+    help="Where journal, config and key stay. Without it, a temporary folder that is removed at the end.",
+)
+def dev(port: int, data: Path | None) -> None:
+    """Serve the API over four simulated providers: no account, no Internet."""
+    from gateway.dev import run_dev
+
+    _until_interrupted(run_dev(port, data))
+
+
+@main.command()
+@click.argument("provider")
+@click.option("--port", type=click.IntRange(0, 65535), default=0, help="0 picks a free one.")
+def simulate(provider: str, port: int) -> None:
+    """Serve a simulator of PROVIDER on the loopback interface."""
+    from contracts.simulator.server import run as run_simulator
+
+    try:
+        run_simulator(provider, port)
+    except (ValueError, OSError) as error:
+        raise click.ClickException(str(error)) from None
+
+
+@main.command()
+@click.option("--json", "as_json", is_flag=True, help="For machines.")
+def providers(as_json: bool) -> None:
+    """Show what each installed provider offers; the cells name what repeating a call would do."""
+    matrix = {
+        name: {call: effect for call, (effect, _) in plugin.offers().items()} for name, plugin in installed().items()
+    }
+    if as_json:
+        click.echo(json.dumps(matrix, indent=2))
+        return
+    table = Table("capability", *matrix)
+    for capability in CAPABILITIES:
+        table.add_row(capability, *(calls.get(capability, "-") for calls in matrix.values()))
+    Console().print(table)
+
+
+@main.command()
+@click.option("--output", type=click.Path(path_type=Path, dir_okay=False), help="A file instead of standard output.")
+def openapi(output: Path | None) -> None:
+    """Export the API's own OpenAPI document."""
+    from gateway.api.app import document
+
+    text = msgspec.json.format(msgspec.json.encode(document()), indent=2).decode() + "\n"
+    if output is None:
+        click.echo(text, nl=False)
+    else:
+        output.write_text(text, "utf-8")
+
+
+@main.group()
+def key() -> None:
+    """Make API keys."""
+
+
+def _scopes(_context: click.Context, _parameter: click.Parameter, value: str) -> list[str]:
+    scopes = [scope.strip() for scope in value.split(",") if scope.strip()]
+    unknown = [scope for scope in scopes if scope not in SCOPES]
+    if unknown or not scopes:
+        raise click.BadParameter(f"{', '.join(unknown) or 'none given'}; there are {', '.join(SCOPES)}")
+    return scopes
+
+
+@key.command("new")
+@click.option("--name", required=True, help="Who will use it.")
+@click.option("--scopes", required=True, callback=_scopes, help=f"Separated by commas: {', '.join(SCOPES)}.")
+@click.option("--tenant", default="default", show_default=True, help="Whose operations it sees.")
+def key_new(name: str, scopes: list[str], tenant: str) -> None:
+    """Make a key. It is shown once; the config gets its hash."""
+    made = new_key()
+    click.echo(f"The key, shown only now:\n\n  {made}\n\nFor the config:\n")
+    click.echo("[[api_keys]]")
+    for field, value in {"name": name, "tenant": tenant, "sha256": hashed(made), "scopes": scopes}.items():
+        click.echo(f"{field} = {json.dumps(value)}")
+
+
+def _loaded(path: Path) -> Config:
+    try:
+        return load(path)
+    except ConfigInvalid as error:
+        faults = "\n".join(f"  {where}: {what}" for where, what in error.faults)
+        raise click.ClickException(f"{path} cannot be used:\n{faults}") from None
+
+
+def _until_interrupted(work: Coroutine[Any, Any, None]) -> None:
+    try:
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            runner.run(work)
+    except (JournalRefused, ConfigInvalid, OSError) as error:
+        raise click.ClickException(str(error)) from None
+    except KeyboardInterrupt:
+        pass

@@ -1,0 +1,234 @@
+"""The decision table: what an outcome means for an operation. Pure: no I/O, no clock of its own.
+
+Only the effect decides (`convergent`, `guarded`, `create`), never the provider. The rules rest on design section 5:
+what may have been executed is never sent again unless repeating is harmless or the provider refuses a repeat.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from gateway.operation import Operation, Reason, State, Step
+from gateway.upstream import Answered, Contradicted, NotSent, Outcome, Refused, Unclear
+from providers.sdk import Effect, Payout, RefusalKind
+
+# Seconds.
+SIGNATURE_LIFE = 60  # a signed create cannot be executed later than this after its sending
+QUARANTINE = 60  # how long a guarded write may still land after an unclear answer
+LOOK_UP_WINDOW = 15 * 60  # after it, an absent create needs a person
+REPEAT_AFTER = 60
+RETRY_FIRST, RETRY_MOST = 5, 300
+
+GUARDED_TRIES = 5
+CONVERGENT_TRIES = 3
+CREATE_TRIES_AFTER_429 = 2
+
+REFUSED_FOR = {
+    RefusalKind.NOT_FOUND: Reason.NOT_FOUND,
+    RefusalKind.CONFLICT: Reason.CONFLICT,
+    RefusalKind.INVALID: Reason.INVALID,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What becomes of an operation, and what the gateway does next by itself, `delay` seconds from now."""
+
+    state: State
+    reason: Reason | None = None
+    detail: str | None = None
+    step: Step | None = None
+    delay: int = 0
+    hold: bool = False  # the connection's credentials failed
+    alarm: bool = False
+    attribution: str | None = None
+    maybe_executed: bool = False
+    acknowledged: bool = False
+    payout: Payout | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A look-up saw the payout. `at_target`: it is where the operation wants it."""
+
+    payout: Payout | None
+    at_target: bool
+    reference_differs: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Absent:
+    """A look-up was answered, completely, and what we looked for is not there."""
+
+
+@dataclass(frozen=True, slots=True)
+class Several:
+    """A look-up by reference found more than one payout: money may have moved twice."""
+
+
+@dataclass(frozen=True, slots=True)
+class Differs:
+    """A look-up by reference found a payout that is not the one we ordered."""
+
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class LookUpFailed:
+    """A look-up was not answered."""
+
+    detail: str | None = None
+
+
+LookUp = Found | Absent | Several | Differs | LookUpFailed
+
+
+def backoff(attempts: int) -> int:
+    """Seconds before try number `attempts` + 1."""
+    return min(RETRY_FIRST << min(attempts, 10), RETRY_MOST)
+
+
+def after_send(operation: Operation, outcome: Outcome[Any]) -> Verdict:
+    """The verdict on one send. `operation.attempts` counts this one already."""
+    detail = outcome.evidence.detail
+    match outcome:
+        case NotSent():
+            wait = backoff(operation.attempts)
+            return _waiting(operation, Reason.NOT_SENT, detail, wait)
+        case Contradicted():
+            return Verdict(
+                State.NEEDS_REVIEW,
+                Reason.CONTRADICTION,
+                detail,
+                Step.LOOK_UP,
+                RETRY_MOST,
+                alarm=True,
+                maybe_executed=True,
+            )
+        case Unclear():
+            return _unclear(operation, detail)
+        case Answered(_, result):
+            if operation.effect is Effect.GUARDED:
+                return Verdict(State.UNKNOWN, step=Step.LOOK_UP, maybe_executed=True, acknowledged=True)
+            payout = result if isinstance(result, Payout) else None
+            return Verdict(State.SUCCEEDED, payout=payout, maybe_executed=True)
+        case Refused(_, refusal):
+            return _refused(operation, refusal.kind, refusal.retry_after, detail)
+
+
+def after_look_up(operation: Operation, seen: LookUp, age: int) -> Verdict:
+    """The verdict on one look-up. `age`: seconds since the last send."""
+    match seen:
+        case Found(payout, at_target=True, reference_differs=False):
+            return _at_target(operation, payout)
+        case Found(payout, reference_differs=True):
+            detail = "the payout carries another reference"
+            return _review(operation, Reason.CONTRADICTION, detail, alarm=True, payout=payout)
+        case Found(payout):
+            return _not_at_target(operation, payout, age)
+        case Several():
+            return _review(operation, Reason.SEVERAL, "more than one payout carries this reference", alarm=True)
+        case Differs(detail):
+            return _review(operation, Reason.CONTRADICTION, detail, alarm=True)
+        case Absent():
+            return _absent(operation, age)
+        case LookUpFailed(detail):
+            return _keep(operation, operation.reason or Reason.NOT_CONFIRMED, detail, backoff(operation.attempts))
+
+
+def after_crash(operation: Operation) -> Verdict:
+    """The verdict on an operation that a dead process left in `sending`: never back to the queue."""
+    return _unclear(operation, "the gateway stopped while sending", Reason.INTERRUPTED)
+
+
+def _waiting(operation: Operation, reason: Reason, detail: str | None, delay: int, hold: bool = False) -> Verdict:
+    """Nothing was executed by this attempt; send again later, if nothing earlier may have been."""
+    if not operation.maybe_executed:
+        looks_first = hold and operation.effect is Effect.CREATE
+        return Verdict(State.ACCEPTED, reason, detail, Step.LOOK_UP if looks_first else Step.SEND, delay, hold)
+    step = Step.SEND if operation.effect is Effect.CONVERGENT else Step.LOOK_UP
+    return Verdict(State.UNKNOWN, reason, detail, step, delay, hold)
+
+
+def _unclear(operation: Operation, detail: str | None, reason: Reason = Reason.NO_CLEAR_ANSWER) -> Verdict:
+    if operation.effect is Effect.CONVERGENT:
+        if operation.unsure + 1 >= CONVERGENT_TRIES:
+            return Verdict(State.NEEDS_REVIEW, reason, detail, alarm=True, maybe_executed=True)
+        return Verdict(State.UNKNOWN, reason, detail, Step.SEND, REPEAT_AFTER, maybe_executed=True)
+    return Verdict(State.UNKNOWN, reason, detail, Step.LOOK_UP, maybe_executed=True)
+
+
+def _refused(operation: Operation, kind: RefusalKind, retry_after: int | None, detail: str | None) -> Verdict:
+    creating = operation.effect is Effect.CREATE
+    if kind in (RefusalKind.CREDENTIALS, RefusalKind.FORBIDDEN):
+        return _waiting(operation, Reason.CREDENTIALS, detail, backoff(operation.attempts), hold=True)
+    if kind is RefusalKind.RATE_LIMITED:
+        wait = max(retry_after or 0, backoff(operation.attempts))
+        if not creating:
+            return _waiting(operation, Reason.RATE_LIMITED, detail, wait)
+        return Verdict(State.UNKNOWN, Reason.RATE_LIMITED, detail, Step.LOOK_UP, max(wait, SIGNATURE_LIFE))
+    reason = REFUSED_FOR.get(kind)
+    if reason is None:
+        return _unclear(operation, detail)
+    if creating or (reason is Reason.CONFLICT and operation.maybe_executed):
+        return Verdict(State.UNKNOWN, reason, detail, Step.LOOK_UP)
+    return _rejected(operation, reason, detail)
+
+
+def _rejected(operation: Operation, reason: Reason, detail: str | None) -> Verdict:
+    """Rejected only if every earlier attempt is proven unexecuted."""
+    if operation.maybe_executed:
+        return Verdict(State.NEEDS_REVIEW, reason, detail, alarm=True)
+    return Verdict(State.REJECTED, reason, detail)
+
+
+def _at_target(operation: Operation, payout: Payout | None) -> Verdict:
+    ours = operation.acknowledged or operation.effect is Effect.CREATE
+    return Verdict(State.SUCCEEDED, attribution=None if ours else "unverified", payout=payout)
+
+
+def _not_at_target(operation: Operation, payout: Payout | None, age: int) -> Verdict:
+    if operation.reason is Reason.CONFLICT:
+        return _review(operation, Reason.CONFLICT, operation.detail, payout=payout)
+    if age < QUARANTINE:
+        return _keep(operation, Reason.NOT_CONFIRMED, operation.detail, QUARANTINE - age, payout)
+    if operation.effect is Effect.GUARDED and operation.unsure < GUARDED_TRIES:
+        return Verdict(State.UNKNOWN, Reason.NOT_CONFIRMED, operation.detail, Step.SEND, payout=payout)
+    return _review(operation, Reason.NOT_CONFIRMED, "the provider does not show the change", payout=payout)
+
+
+def _absent(operation: Operation, age: int) -> Verdict:
+    if operation.effect is not Effect.CREATE:
+        return _review(operation, Reason.ABSENT, "the provider no longer shows the payout")
+    if not operation.maybe_executed and operation.reason in REFUSED_FOR.values():
+        return Verdict(State.REJECTED, operation.reason, operation.detail)
+    if not operation.maybe_executed and operation.reason is Reason.RATE_LIMITED:
+        if operation.attempts < CREATE_TRIES_AFTER_429:
+            return Verdict(State.UNKNOWN, Reason.RATE_LIMITED, operation.detail, Step.SEND)
+        return _review(operation, Reason.RATE_LIMITED, operation.detail)
+    if not operation.maybe_executed:
+        return Verdict(State.ACCEPTED, operation.reason, operation.detail, Step.SEND)
+    if age < LOOK_UP_WINDOW:
+        return _keep(operation, operation.reason or Reason.ABSENT, operation.detail, backoff(age // 30))
+    return _review(operation, Reason.ABSENT, "the provider shows no payout with this reference")
+
+
+def _keep(
+    operation: Operation, reason: Reason, detail: str | None, delay: int, payout: Payout | None = None
+) -> Verdict:
+    """Stay, and look again. Whoever waits for a person, or was never executed, goes on so."""
+    stays = operation.state in (State.NEEDS_REVIEW, State.ACCEPTED)
+    state = operation.state if stays else State.UNKNOWN
+    return Verdict(state, reason, detail, Step.LOOK_UP, delay, payout=payout)
+
+
+def _review(
+    operation: Operation,
+    reason: Reason,
+    detail: str | None,
+    alarm: bool = False,
+    payout: Payout | None = None,
+) -> Verdict:
+    """A person must look; the gateway goes on watching."""
+    return Verdict(State.NEEDS_REVIEW, reason, detail, Step.LOOK_UP, 3600, alarm=alarm, payout=payout)

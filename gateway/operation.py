@@ -1,0 +1,132 @@
+"""The records that the journal keeps: operations, attempts, observations. Times are milliseconds of the epoch."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Literal
+
+import msgspec
+
+from providers.sdk import Effect, Money, Payout
+
+Kind = Literal["payout", "payout_request", "settings"]
+
+
+class State(StrEnum):
+    """Where an operation stands; the list is closed.
+
+    awaiting_approval → accepted → sending → succeeded | rejected | unknown
+    unknown → succeeded | rejected | needs_review → closed
+    never sent: expired | cancelled
+    """
+
+    AWAITING_APPROVAL = "awaiting_approval"
+    ACCEPTED = "accepted"
+    SENDING = "sending"
+    SUCCEEDED = "succeeded"  # the provider has it; a bank's later rejection is the payout's status
+    REJECTED = "rejected"  # provably refused or never executed
+    UNKNOWN = "unknown"
+    NEEDS_REVIEW = "needs_review"
+    CLOSED = "closed"
+    EXPIRED = "expired"
+    CANCELLED = "cancelled"
+
+
+OPEN = frozenset({State.AWAITING_APPROVAL, State.ACCEPTED, State.SENDING, State.UNKNOWN, State.NEEDS_REVIEW})
+
+
+class Step(StrEnum):
+    """What the gateway does next by itself."""
+
+    SEND = "send"
+    LOOK_UP = "look_up"
+
+
+class Reason(StrEnum):
+    """Why an operation is in its state; the list is closed."""
+
+    NOT_SENT = "not_sent"
+    RATE_LIMITED = "rate_limited"
+    CREDENTIALS = "credentials"
+    NOT_FOUND = "not_found"
+    CONFLICT = "conflict"
+    INVALID = "invalid"
+    NO_CLEAR_ANSWER = "no_clear_answer"
+    NOT_CONFIRMED = "not_confirmed"
+    CONTRADICTION = "contradiction"
+    ABSENT = "absent"
+    SEVERAL = "several"
+    INTERRUPTED = "interrupted"
+
+
+class Operation(msgspec.Struct, frozen=True, kw_only=True):
+    """One write that a caller asked for. It is the idempotency record, too."""
+
+    id: str
+    tenant: str
+    maker: str  # the name of the caller's key
+    key: str  # Idempotency-Key
+    item: str = ""  # which id of a bulk call
+    fingerprint: str
+    action: str  # a capability
+    kind: Kind
+    connection: str
+    effect: Effect
+    target: str | None = None  # the provider's id of what is written
+    request: str  # the caller's body as canonical JSON
+    reference: str | None = None  # the caller's
+    provider_reference: str | None = None
+    currency: str | None = None
+    minor_units: int | None = None
+    carried: tuple[str, ...] = ()
+    state: State
+    reason: Reason | None = None
+    detail: str | None = None
+    attribution: str | None = None  # "unverified": at the target, but perhaps by someone else
+    unsure: int = 0  # attempts that may have been executed
+    acknowledged: bool = False  # an attempt was answered with a success that proves nothing by itself
+    attempts: int = 0
+    sent_at: int  # when the last attempt began
+    fence: int = 0
+    step: Step | None = None
+    due_at: int | None = None
+    payout: Payout | None = None  # the last that was seen of it
+    created_at: int
+    updated_at: int
+
+    @property
+    def amount(self) -> Money | None:
+        if self.currency is None or self.minor_units is None:
+            return None
+        return Money(self.currency, self.minor_units)
+
+    @property
+    def maybe_executed(self) -> bool:
+        return self.unsure > 0
+
+    @property
+    def is_open(self) -> bool:
+        return self.state in OPEN
+
+
+class Attempt(msgspec.Struct, frozen=True, kw_only=True):
+    """One HTTP send of an operation. `sent` is None until the outcome is recorded."""
+
+    operation: str
+    number: int
+    started_at: int
+    finished_at: int | None = None
+    sent: bool | None = None
+    http_status: int | None = None
+    outcome: str | None = None
+    detail: str | None = None
+
+
+class Observation(msgspec.Struct, frozen=True, kw_only=True):
+    """One piece of evidence of a payout's state."""
+
+    connection: str
+    target: str
+    at: int
+    source: str
+    payout: Payout

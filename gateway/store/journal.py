@@ -1,0 +1,313 @@
+"""The journal's statements: plain SQL, one function a transaction, the same on every engine."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol, TypeVar
+
+import msgspec
+
+from gateway.operation import OPEN, Attempt, Observation, Operation, State
+from providers.sdk import Payout
+
+T = TypeVar("T")
+Row = Sequence[Any]
+
+
+class JournalError(Exception):
+    """The root of what the journal may refuse."""
+
+
+class JournalUnavailable(JournalError):
+    """A commit failed or its fate is not known: re-read by key before concluding anything."""
+
+
+class KeyReused(JournalError):
+    """The idempotency key belongs to another request."""
+
+    def __init__(self, operation: str) -> None:
+        super().__init__(operation)
+        self.operation = operation
+
+
+class Refusal(JournalError):
+    """Another operation stands in the way."""
+
+    def __init__(self, operation: Operation) -> None:
+        super().__init__(operation.id)
+        self.operation = operation
+
+
+class DuplicateReference(Refusal):
+    """A create with this reference is there already."""
+
+
+class PayoutBusy(Refusal):
+    """The payout has an open write already."""
+
+
+class WouldContradict(Refusal):
+    """The payout is recorded with another reference, or further on than this mark leads."""
+
+
+class Transaction(Protocol):
+    """What an engine lends to one function: `?` marks parameters."""
+
+    def execute(self, sql: str, parameters: Sequence[Any] = ()) -> list[Row]: ...
+
+
+class Store(Protocol):
+    """One journal engine. `write` runs the function in a transaction that is durable when it returns."""
+
+    async def write(self, work: Callable[[Transaction], T]) -> T: ...
+
+    async def read(self, work: Callable[[Transaction], T]) -> T: ...
+
+    async def close(self) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """`replayed`: the key was there already with the same request, and nothing was written."""
+
+    operation: Operation
+    replayed: bool
+
+
+COLUMNS = tuple(field.name for field in msgspec.structs.fields(Operation))
+_COLUMN_LIST = ", ".join(COLUMNS)
+_MARKS = ", ".join("?" for _ in COLUMNS)
+_OPEN_STATES = ", ".join(f"'{state}'" for state in sorted(OPEN))
+# How far along a payout is: marks only lead forward, except `reopen`.
+_RANK = {"reopen": 0, "approve": 1, "process": 2, "complete": 3, "fail": 3}
+
+
+def to_row(operation: Operation) -> list[Any]:
+    plain = {name: getattr(operation, name) for name in COLUMNS}
+    plain["carried"] = msgspec.json.encode(operation.carried).decode()
+    plain["payout"] = msgspec.json.encode(operation.payout).decode() if operation.payout else None
+    plain["acknowledged"] = int(operation.acknowledged)
+    return [str(value) if isinstance(value, str) else value for value in plain.values()]
+
+
+def from_row(row: Row) -> Operation:
+    plain = dict(zip(COLUMNS, row, strict=True))
+    plain["carried"] = msgspec.json.decode(plain["carried"])
+    plain["payout"] = msgspec.json.decode(plain["payout"], type=Payout) if plain["payout"] else None
+    plain["acknowledged"] = bool(plain["acknowledged"])
+    return msgspec.convert(plain, Operation)
+
+
+def accept(tx: Transaction, operation: Operation, attempt: Attempt | None) -> Accepted:
+    """Journals a new operation, or finds the one that the key names.
+
+    Raises KeyReused, DuplicateReference, PayoutBusy, WouldContradict.
+    """
+    earlier = _one(tx, "tenant = ? AND key = ? ORDER BY item = ? DESC", operation.tenant, operation.key, operation.item)
+    if earlier is not None:
+        if earlier.fingerprint != operation.fingerprint:
+            raise KeyReused(earlier.id)
+        if earlier.item == operation.item:
+            return Accepted(earlier, replayed=True)
+    _refuse_contradiction(tx, operation)
+    sql = f"INSERT INTO operation ({_COLUMN_LIST}) VALUES ({_MARKS}) ON CONFLICT DO NOTHING RETURNING id"  # noqa: S608
+    if not tx.execute(sql, to_row(operation)):
+        raise _in_the_way(tx, operation)
+    if attempt is not None:
+        add_attempt(tx, attempt)
+    return Accepted(operation, replayed=False)
+
+
+def _refuse_contradiction(tx: Transaction, operation: Operation) -> None:
+    rank = _RANK.get(operation.action)
+    if rank is None or operation.kind != "payout" or operation.action == "reopen":
+        return
+    last = _one(
+        tx,
+        "connection = ? AND kind = 'payout' AND target = ? AND state = 'succeeded' ORDER BY updated_at DESC, id DESC",
+        operation.connection,
+        operation.target,
+    )
+    if last is None or last.action not in _RANK:
+        return
+    repeats = last.action == operation.action == "complete"
+    other_reference = repeats and None not in (last.reference, operation.reference)
+    if rank < _RANK[last.action] or (other_reference and last.reference != operation.reference):
+        raise WouldContradict(last)
+
+
+def _in_the_way(tx: Transaction, operation: Operation) -> JournalError:
+    same = _one(
+        tx,
+        "tenant = ? AND reference = ? AND action = 'create' AND state NOT IN ('rejected', 'expired', 'cancelled')",
+        operation.tenant,
+        operation.reference,
+    )
+    if operation.action == "create" and same is not None:
+        return DuplicateReference(same)
+    busy = _one(
+        tx,
+        f"connection = ? AND kind = ? AND target = ? AND state IN ({_OPEN_STATES})",
+        operation.connection,
+        operation.kind,
+        operation.target,
+    )
+    return PayoutBusy(busy) if busy else JournalUnavailable("an insert was refused without a visible cause")
+
+
+def add_attempt(tx: Transaction, attempt: Attempt) -> None:
+    tx.execute(
+        "INSERT INTO attempt (operation, number, started_at) VALUES (?, ?, ?)",
+        (attempt.operation, attempt.number, attempt.started_at),
+    )
+
+
+def claim(tx: Transaction, operation: Operation, attempt: Attempt | None) -> bool:
+    """Takes an operation for its next step. False where someone else was faster: the fence has moved on."""
+    taken = tx.execute(
+        "UPDATE operation SET fence = fence + 1, state = ?, attempts = ?, sent_at = ?, due_at = ?"
+        " WHERE id = ? AND fence = ? RETURNING id",
+        (
+            str(operation.state),
+            operation.attempts,
+            operation.sent_at,
+            operation.due_at,
+            operation.id,
+            operation.fence - 1,
+        ),
+    )
+    if taken and attempt is not None:
+        add_attempt(tx, attempt)
+    return bool(taken)
+
+
+def record(tx: Transaction, operation: Operation, attempt: Attempt | None, seen: Observation | None) -> bool:
+    """Writes an outcome, if the fence still holds; evidence is kept in any case."""
+    if attempt is not None:
+        tx.execute(
+            "UPDATE attempt SET finished_at = ?, sent = ?, http_status = ?, outcome = ?, detail = ?"
+            " WHERE operation = ? AND number = ?",
+            (
+                attempt.finished_at,
+                int(bool(attempt.sent)),
+                attempt.http_status,
+                attempt.outcome,
+                attempt.detail,
+                attempt.operation,
+                attempt.number,
+            ),
+        )
+    if seen is not None:
+        observe(tx, seen)
+    changed = [name for name in COLUMNS if name not in ("id", "fence")]
+    values = dict(zip(COLUMNS, to_row(operation), strict=True))
+    sql = f"UPDATE operation SET {', '.join(f'{name} = ?' for name in changed)} WHERE id = ? AND fence = ? RETURNING id"  # noqa: S608
+    return bool(tx.execute(sql, [values[name] for name in changed] + [operation.id, operation.fence]))
+
+
+def observe(tx: Transaction, seen: Observation) -> None:
+    tx.execute(
+        "INSERT INTO observation (connection, target, at, source, payout) VALUES (?, ?, ?, ?, ?)",
+        (seen.connection, seen.target, seen.at, seen.source, msgspec.json.encode(seen.payout).decode()),
+    )
+
+
+def last_observation(tx: Transaction, connection: str, target: str) -> Observation | None:
+    rows = tx.execute(
+        "SELECT at, source, payout FROM observation WHERE connection = ? AND target = ?"
+        " ORDER BY at DESC, id DESC LIMIT 1",
+        (connection, target),
+    )
+    if not rows:
+        return None
+    at, source, payout = rows[0]
+    seen = msgspec.json.decode(payout, type=Payout)
+    return Observation(connection=connection, target=target, at=at, source=source, payout=seen)
+
+
+def find(tx: Transaction, tenant: str, id: str) -> Operation | None:
+    """A tenant's own operation; a foreign one does not exist."""
+    return _one(tx, "tenant = ? AND id = ?", tenant, id)
+
+
+def find_by_key(tx: Transaction, tenant: str, key: str, item: str) -> Operation | None:
+    return _one(tx, "tenant = ? AND key = ? AND item = ?", tenant, key, item)
+
+
+def attempts_of(tx: Transaction, operation: str) -> list[Attempt]:
+    rows = tx.execute(
+        "SELECT number, started_at, finished_at, sent, http_status, outcome, detail FROM attempt"
+        " WHERE operation = ? ORDER BY number",
+        (operation,),
+    )
+    return [
+        Attempt(
+            operation=operation,
+            number=number,
+            started_at=started,
+            finished_at=finished,
+            sent=None if sent is None else bool(sent),
+            http_status=status,
+            outcome=outcome,
+            detail=detail,
+        )
+        for number, started, finished, sent, status, outcome, detail in rows
+    ]
+
+
+def list_operations(
+    tx: Transaction,
+    tenant: str | None,
+    *,
+    states: Iterable[State] = (),
+    connection: str | None = None,
+    action: str | None = None,
+    reference: str | None = None,
+    before: str | None = None,
+    limit: int = 50,
+) -> list[Operation]:
+    """Newest first. `before` is the id of the last one seen; ids grow with time."""
+    wanted = {"tenant": tenant, "connection": connection, "action": action, "reference": reference}
+    given = {name: value for name, value in wanted.items() if value is not None}
+    clauses = [f"{name} = ?" for name in given]
+    parameters: list[Any] = list(given.values())
+    names = [str(state) for state in states]
+    if names:
+        clauses.append(f"state IN ({', '.join('?' for _ in names)})")
+        parameters += names
+    if before is not None:
+        clauses.append("id < ?")
+        parameters.append(before)
+    where = " AND ".join(clauses) or "1 = 1"
+    sql = f"SELECT {_COLUMN_LIST} FROM operation WHERE {where} ORDER BY id DESC LIMIT ?"  # noqa: S608
+    return [from_row(row) for row in tx.execute(sql, [*parameters, limit])]
+
+
+def due(tx: Transaction, now: int, limit: int) -> list[Operation]:
+    """What the gateway should go on with by itself, the longest overdue first."""
+    sql = f"SELECT {_COLUMN_LIST} FROM operation WHERE due_at <= ? ORDER BY due_at LIMIT ?"  # noqa: S608
+    return [from_row(row) for row in tx.execute(sql, (now, limit))]
+
+
+def left_sending(tx: Transaction) -> list[Operation]:
+    sql = f"SELECT {_COLUMN_LIST} FROM operation WHERE state = 'sending' ORDER BY id"  # noqa: S608
+    return [from_row(row) for row in tx.execute(sql)]
+
+
+def known_references(tx: Transaction, tenant: str, connection: str, references: Sequence[str]) -> dict[str, str]:
+    """The provider's form of a reference to the tenant's own, for payouts that this tenant created."""
+    if not references:
+        return {}
+    marks = ", ".join("?" for _ in references)
+    rows = tx.execute(
+        f"SELECT provider_reference, reference FROM operation WHERE tenant = ? AND connection = ?"  # noqa: S608
+        f" AND action = 'create' AND provider_reference IN ({marks})",
+        [tenant, connection, *references],
+    )
+    return {row[0]: row[1] for row in rows}
+
+
+def _one(tx: Transaction, where: str, *parameters: Any) -> Operation | None:
+    rows = tx.execute(f"SELECT {_COLUMN_LIST} FROM operation WHERE {where} LIMIT 1", parameters)  # noqa: S608
+    return from_row(rows[0]) if rows else None

@@ -1,0 +1,239 @@
+"""Sends a plugin's calls over one connection. Nothing here retries a request that may have left.
+
+Whether a request left is read from the transport's trace and never from an exception's name: the same
+`ReadError` is raised for a reset on accept (nothing executed) and for one after execution.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import time
+from collections.abc import AsyncIterator, Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any, TypeVar
+from urllib.parse import urlencode, urlsplit
+
+import httpx
+from tenacity import AsyncRetrying, retry_if_result, stop_after_attempt, wait_exponential_jitter
+
+from gateway.upstream.outcome import Answered, Contradicted, Evidence, NotSent, Outcome, Refused, Unclear
+from providers.sdk import Call, Malformed, Mismatch, Provider, RefusalKind, Reply, Token
+
+T = TypeVar("T")
+
+REPLY_LIMIT = 1024 * 1024  # bytes of one decoded reply; files are streamed and have a limit of their own
+FILE_LIMIT = 50 * 1024 * 1024
+UNSENT_TRIES = 3
+TOKEN_MARGIN = 60.0  # seconds before its end at which a minted token is renewed
+_SAFE_TEXT = re.compile(r"[^\x20-\x7e]+")
+
+
+class UpstreamFailed(Exception):
+    """A read that the provider did not answer as documented. Carries the outcome, never the body."""
+
+    def __init__(self, outcome: NotSent | Refused | Unclear | Contradicted) -> None:
+        super().__init__(outcome.evidence.detail or type(outcome).__name__)
+        self.outcome = outcome
+        self.connection: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Stream:
+    """A file on its way: the success answer's headers, and its bytes."""
+
+    headers: Mapping[str, str]
+    chunks: AsyncIterator[bytes]
+
+
+class _Trace:
+    """Hears the transport. `started` is set just before the first byte of the request leaves."""
+
+    def __init__(self) -> None:
+        self.started = False
+        self.began = time.monotonic()
+
+    async def __call__(self, event: str, info: Mapping[str, Any]) -> None:
+        if event.endswith("send_request_headers.started"):
+            self.started = True
+
+    def evidence(self, status: int | None = None, detail: str | None = None) -> Evidence:
+        spent = int((time.monotonic() - self.began) * 1000)
+        return Evidence(self.started or status is not None, status, detail, spent)
+
+
+class Upstream:
+    """One connection's way to its provider: base URL, credentials, pool, minted token."""
+
+    def __init__(
+        self,
+        provider: Provider,
+        base_url: str,
+        credentials: Any,
+        client: httpx.AsyncClient,
+        *,
+        timeout: float = 30.0,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self.provider = provider
+        self.base_url = base_url.rstrip("/")
+        self.credentials = credentials
+        self.client = client
+        self.timeout = timeout
+        self.clock = clock
+        self._token: Token | None = None
+        self._token_until = 0.0
+        self._minting = asyncio.Lock()
+
+    async def send(self, call: Call[T]) -> Outcome[T]:
+        """Sends a call once; sends again only what provably never left, and once more after a fresh login."""
+        outcome = await self._send_authorised(call)
+        if self._was_refused_at_the_door(outcome) and self.provider.login(self.credentials) is not None:
+            self._token = None
+            outcome = await self._send_authorised(call)
+        return outcome
+
+    async def read(self, call: Call[T]) -> T:
+        """The result of a read. Raises UpstreamFailed."""
+        outcome = await self.send(call)
+        if isinstance(outcome, Answered):
+            return outcome.result
+        raise UpstreamFailed(outcome)
+
+    async def open(self, call: Call[Any]) -> Stream:
+        """Opens a file. The caller must run the chunks to their end or close them. Raises UpstreamFailed."""
+        trace = _Trace()
+        login = await self._log_in()
+        if login is not None:
+            raise UpstreamFailed(login)
+        try:
+            response = await self.client.send(self._request(call, trace), stream=True)
+        except (httpx.HTTPError, OSError, ExceptionGroup) as error:
+            raise UpstreamFailed(_failed(trace, error)) from None
+        if response.status_code in call.success:
+            return Stream(response.headers, _chunks(response))
+        try:
+            reply = await _read(response)
+        finally:
+            await response.aclose()
+        refusal = self.provider.refusal(call, reply)
+        if refusal.kind is RefusalKind.CREDENTIALS and self._token is not None:
+            self._token = None  # the next call mints a new one
+        raise UpstreamFailed(Refused(trace.evidence(reply.status, refusal.problem.message), refusal))
+
+    async def _send_authorised(self, call: Call[T]) -> Outcome[T]:
+        failed = await self._log_in()
+        if failed is not None:
+            return failed
+        return await self._send_unsent(call)
+
+    async def _send_unsent(self, call: Call[T]) -> Outcome[T]:
+        outcome = await self._exchange(call)
+        if not isinstance(outcome, NotSent):
+            return outcome
+        retrying = AsyncRetrying(
+            retry=retry_if_result(lambda result: isinstance(result, NotSent)),
+            stop=stop_after_attempt(UNSENT_TRIES - 1),
+            wait=wait_exponential_jitter(initial=0.05, max=1.0),
+            retry_error_callback=lambda state: state.outcome.result() if state.outcome else outcome,
+        )
+        retried: Outcome[T] = await retrying(self._exchange, call)
+        return retried
+
+    async def _exchange(self, call: Call[T]) -> Outcome[T]:
+        trace = _Trace()
+        try:
+            async with asyncio.timeout(self.timeout):
+                response = await self.client.send(self._request(call, trace), stream=True)
+                try:
+                    reply = await _read(response)
+                finally:
+                    await response.aclose()
+        # A bad port surfaces as an ExceptionGroup, which is no HTTPError; the trace decides, not the name.
+        except (httpx.HTTPError, httpx.InvalidURL, OSError, TimeoutError, ExceptionGroup, Malformed) as error:
+            return _failed(trace, error)
+        return self._understood(call, reply, trace)
+
+    def _understood(self, call: Call[T], reply: Reply, trace: _Trace) -> Outcome[T]:
+        if reply.status not in call.success:
+            refusal = self.provider.refusal(call, reply)
+            evidence = trace.evidence(reply.status, refusal.problem.message)
+            return Unclear(evidence) if refusal.kind is RefusalKind.UNCLEAR else Refused(evidence, refusal)
+        try:
+            return Answered(trace.evidence(reply.status), call.reads(reply))
+        except Mismatch as error:
+            return Contradicted(trace.evidence(reply.status, str(error)))
+        except Malformed as error:
+            return Unclear(trace.evidence(reply.status, str(error)))
+
+    def _request(self, call: Call[Any], trace: _Trace) -> httpx.Request:
+        url = self.base_url + call.path + ("?" + urlencode(call.query) if call.query else "")
+        headers = {"Accept": call.accept, "Accept-Encoding": "identity", **dict(call.headers)}
+        if call.body is not None:
+            headers["Content-Type"] = "application/json"
+        headers |= self.provider.authorize(call, url, self.credentials, self._token, self.clock())
+        request = self.client.build_request(call.method, url, content=call.body, headers=headers)
+        # httpx folds ".." even where it was quoted; ids cannot hold it, and this proves it.
+        if request.url.raw_path.partition(b"?")[0].decode() != urlsplit(url).path:
+            raise httpx.InvalidURL("the path changed on its way into the request")
+        request.extensions["trace"] = trace
+        return request
+
+    async def _log_in(self) -> NotSent | Refused | None:
+        """Mints a token where the credentials are a pair. Whatever fails here, the call itself was not sent."""
+        call = self.provider.login(self.credentials)
+        if call is None or (self._token is not None and self.clock() < self._token_until):
+            return None
+        async with self._minting:
+            if self._token is not None and self.clock() < self._token_until:
+                return None
+            self._token = None
+            outcome = await self._exchange(call)
+            if isinstance(outcome, Answered):
+                self._token = outcome.result
+                self._token_until = self.clock() + outcome.result.expires_in - TOKEN_MARGIN
+                return None
+            if isinstance(outcome, Refused):
+                return _login_refused(outcome)
+            return NotSent(replace(outcome.evidence, started=False, detail="login failed"))
+
+    def _was_refused_at_the_door(self, outcome: Outcome[Any]) -> bool:
+        return (
+            isinstance(outcome, Refused)
+            and outcome.refusal.kind is RefusalKind.CREDENTIALS
+            and outcome.evidence.started
+        )
+
+
+def _login_refused(outcome: Refused) -> Refused:
+    evidence = replace(outcome.evidence, started=False, detail="login refused")
+    return Refused(evidence, outcome.refusal)
+
+
+def _failed(trace: _Trace, error: BaseException) -> NotSent | Unclear:
+    evidence = trace.evidence(detail=type(error).__name__)
+    return Unclear(evidence) if evidence.started else NotSent(evidence)
+
+
+async def _read(response: httpx.Response) -> Reply:
+    """The whole body, bounded and undecoded. Raises Malformed: we asked for identity, so no encoding is due."""
+    if response.headers.get("content-encoding", "identity").lower() != "identity":
+        raise Malformed("a reply came in an encoding that was not asked for")
+    body = bytearray()
+    async for chunk in response.aiter_raw():
+        body += chunk
+        if len(body) > REPLY_LIMIT:
+            raise Malformed("a reply is larger than any documented one")
+    return Reply(response.status_code, response.headers, bytes(body))
+
+
+async def _chunks(response: httpx.Response) -> AsyncIterator[bytes]:
+    sent = 0
+    try:
+        async for chunk in response.aiter_raw():
+            sent += len(chunk)
+            if sent > FILE_LIMIT:
+                raise Malformed("a file is larger than we pass on")
+            yield chunk
+    finally:
+        await response.aclose()

@@ -1,0 +1,1 @@
+"""The provider plugins: pure translations between the gateway's words and one payout system's."""
