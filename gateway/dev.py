@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import json
 import os
+import sys
 import tempfile
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -113,10 +114,11 @@ async def _greet(
         table.add_row(f"{config.connections[name].provider} (connection {name})", simulator.url)
     table.add_row("config, journal", str(folder))
     Console().print(table)
-    click.echo(f"API key: {key}\n\nTry:\n")
+    click.echo(f"An API key with all scopes:\n\n  export KEY={key}\n\nTry:\n")
     for call in _calls(address):
         click.echo(f"  {call}\n")
-    click.echo(f"where KEY={key}. Ctrl-C stops everything.")
+    click.echo("Ctrl-C stops everything.")
+    sys.stdout.flush()
 
 
 def _calls(address: str) -> list[str]:

@@ -1,0 +1,130 @@
+"""Each fault of a config is named by its path, all at once, and offline."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from gateway.config import ConfigInvalid, load, parse
+
+GOOD: dict[str, Any] = {
+    "connections": {
+        "aff": {
+            "provider": "ledger",
+            "base_url": "https://ledger.example.test",
+            "credentials": {"access_token": "env:TEST_LEDGER_TOKEN"},
+        },
+        "sway": {
+            "provider": "heldsway",
+            "base_url": "http://127.0.0.1:9000/api",
+            "credentials": {"api_key": "env:TEST_LEDGER_TOKEN", "api_secret": "env:TEST_LEDGER_TOKEN"},
+            "currency": "USD",
+            "settings": {"bulk_key": "ids"},
+        },
+    },
+    "routes": [{"name": "marks", "when": {"operation": ["list_payouts"]}, "to": ["sway"]}],
+    "api_keys": [{"name": "payroll", "sha256": "a" * 64, "scopes": ["payouts:read"]}],
+}
+
+Change = Callable[[dict[str, Any]], None]
+
+
+def put(*path: str | int, value: Any) -> Change:
+    def change(raw: dict[str, Any]) -> None:
+        place: Any = raw
+        for part in path[:-1]:
+            place = place[part]
+        place[path[-1]] = value
+
+    return change
+
+
+BROKEN = [
+    (put("serverr", value={}), "the file", "serverr"),
+    (put("server", value={"port": "8080"}), "server.port", "integer"),
+    (put("server", value={"port": 70000}), "server.port", "0 to 65535"),
+    (put("server", value={"wait": 600}), "server.wait", "60"),
+    (put("journal", value={"url": "mysql://x"}), "journal.url", "sqlite"),
+    (put("connections", "aff", "provider", value="ledgr"), "connections.aff.provider", "there is firstpromoter"),
+    (put("connections", "aff", "base_url", value="ftp://x"), "connections.aff.base_url", "https"),
+    (put("connections", "aff", "base_url", value="http://ledger.test"), "connections.aff.base_url", "loopback"),
+    (put("connections", "aff", "base_url", value="https://u:p@x.test"), "connections.aff.base_url", "no user"),
+    (put("connections", "aff", "base_url", value="https://x.test/a/../b"), "connections.aff.base_url", "dot segments"),
+    (put("connections", "aff", "base_url", value="https://[x"), "connections.aff.base_url", "not a URL"),
+    (put("connections", "Aff!", value=GOOD["connections"]["aff"]), "connections.Aff!", "a-z"),
+    (put("connections", "sway", "currency", value="XXY"), "connections.sway.currency", "ISO 4217"),
+    (put("connections", "sway", "settings", value={"bulk": "ids"}), "connections.sway.settings", "bulk"),
+    (put("connections", "aff", "timeout", value=0), "connections.aff.timeout", "more than 0"),
+    (put("connections", "aff", "credentials", value={"token": "env:X"}), "connections.aff.credentials", "access_token"),
+    (
+        put("connections", "aff", "credentials", value={"access_token": "test-literal"}),
+        "connections.aff.credentials.access_token",
+        "never the value itself",
+    ),
+    (
+        put("connections", "aff", "credentials", value={"access_token": "env:TEST_NOT_THERE"}),
+        "connections.aff.credentials.access_token",
+        "TEST_NOT_THERE",
+    ),
+    (
+        put("connections", "aff", "credentials", value={"access_token": "file:/not/there"}),
+        "connections.aff.credentials.access_token",
+        "cannot read",
+    ),
+    (put("routes", 0, "to", value=["nobody"]), "routes.0.to", "no connection 'nobody'"),
+    (put("routes", 0, "to", value=[]), "routes.0.to", "at least one"),
+    (put("routes", 0, "when", value={"operation": ["pay"]}), "routes.0.when.operation", "'pay'"),
+    (put("routes", value=[GOOD["routes"][0], GOOD["routes"][0]]), "routes.1.name", "there already"),
+    (put("api_keys", 0, "sha256", value="abc"), "api_keys.0.sha256", "64 hex digits"),
+    (put("api_keys", 0, "scopes", value=["payouts:all"]), "api_keys.0.scopes.0", "payouts:all"),
+    (put("api_keys", 0, "scopes", value=[]), "api_keys.0.scopes", "at least one"),
+    (put("api_keys", 0, "connections", value=["nobody"]), "api_keys.0.connections", "no connection"),
+]
+
+
+@pytest.fixture(autouse=True)
+def _token(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TEST_LEDGER_TOKEN", "test-token")
+
+
+def test_a_good_config_is_taken() -> None:
+    assert set(parse(copy.deepcopy(GOOD)).connections) == {"aff", "sway"}
+
+
+@pytest.mark.parametrize(("change", "path", "says"), BROKEN)
+def test_each_fault_is_named_by_its_path(change: Change, path: str, says: str) -> None:
+    raw = copy.deepcopy(GOOD)
+    change(raw)
+    with pytest.raises(ConfigInvalid) as caught:
+        parse(raw)
+    assert [where for where, _ in caught.value.faults] == [path]
+    assert says in caught.value.faults[0][1]
+
+
+def test_all_faults_are_named_at_once() -> None:
+    raw = copy.deepcopy(GOOD)
+    raw["connections"]["aff"]["base_url"] = "ftp://x"
+    raw["api_keys"][0]["sha256"] = "abc"
+    with pytest.raises(ConfigInvalid) as caught:
+        parse(raw)
+    assert [where for where, _ in caught.value.faults] == ["connections.aff.base_url", "api_keys.0.sha256"]
+
+
+def test_a_secret_never_shows_in_the_faults(monkeypatch: pytest.MonkeyPatch) -> None:
+    raw = copy.deepcopy(GOOD)
+    raw["connections"]["aff"]["credentials"]["access_token"] = "test-literal-secret"
+    with pytest.raises(ConfigInvalid) as caught:
+        parse(raw)
+    assert "test-literal-secret" not in str(caught.value)
+
+
+@pytest.mark.parametrize(("content", "says"), [(b"[x", "not TOML"), (b"\xff", "not UTF-8")])
+def test_an_unreadable_file_says_so(tmp_path: Path, content: bytes, says: str) -> None:
+    path = tmp_path / "gateway.toml"
+    path.write_bytes(content)
+    with pytest.raises(ConfigInvalid, match=says):
+        load(path)
