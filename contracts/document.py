@@ -10,7 +10,6 @@ A path that a static template names belongs to that template alone: `/v1/payouts
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
 from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
@@ -19,67 +18,15 @@ from urllib.parse import unquote, urlsplit
 import jsonschema_rs
 import yaml
 
-Schema = Mapping[str, Any]
+from contracts.operation import Content, Operation, Parameter, Response, Schema, operations
+
+__all__ = ["Content", "Document", "Operation", "Parameter", "Response", "Schema"]
+
+Validator = jsonschema_rs.Draft202012Validator
 
 _FOLDER = Path(__file__).parent
-_METHODS = ("get", "put", "post", "delete", "options", "head", "patch", "trace")
 _DIALECT = "https://json-schema.org/draft/2020-12/schema"
 _LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-
-
-@dataclass(frozen=True, slots=True)
-class Parameter:
-    """One documented parameter. `explode` is true where an array repeats the name."""
-
-    name: str
-    where: str
-    required: bool
-    schema: Schema
-    explode: bool
-    examples: tuple[Any, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Content:
-    """What one media type of a body holds."""
-
-    schema: Schema | None
-    examples: Mapping[str, Any]
-
-
-@dataclass(frozen=True, slots=True)
-class Response:
-    """One documented answer. No content at all means that nothing is said of its body."""
-
-    status: str
-    content: Mapping[str, Content]
-    headers: Mapping[str, Schema]
-
-
-@dataclass(frozen=True)
-class Operation:
-    """One documented call."""
-
-    id: str
-    method: str
-    path: str
-    parameters: tuple[Parameter, ...]
-    body_required: bool
-    body: Mapping[str, Content]
-    responses: Mapping[str, Response]
-    secured: bool
-    login: bool = False
-    file: bool = False
-    scope: str | None = None
-    source: Any = None
-    raw: Schema = field(default_factory=dict, repr=False)
-
-    @property
-    def is_read(self) -> bool:
-        return self.method in ("GET", "HEAD")
-
-    def documents(self, status: int) -> bool:
-        return str(status) in self.responses
 
 
 class Document:
@@ -88,7 +35,7 @@ class Document:
     def __init__(self, raw: Mapping[str, Any], name: str) -> None:
         self.name = name
         self.raw = raw
-        self._validators: dict[tuple[str, ...], jsonschema_rs.Draft202012Validator] = {}
+        self._validators: dict[tuple[str, ...], Validator] = {}
 
     @classmethod
     def load(cls, name: str | Path) -> Document:
@@ -99,8 +46,7 @@ class Document:
 
     @cached_property
     def operations(self) -> dict[str, Operation]:
-        found = (self._operation(*entry) for entry in self._entries())
-        return {operation.id: operation for operation in found}
+        return {operation.id: operation for operation in operations(self.raw, self.resolve)}
 
     @cached_property
     def templates(self) -> dict[str, dict[str, Operation]]:
@@ -152,22 +98,20 @@ class Document:
             node = {**target, **{key: value for key, value in node.items() if key != "$ref"}}
         return node
 
-    def body_validator(self, operation: Operation, media: str) -> jsonschema_rs.Draft202012Validator:
+    def body_validator(self, operation: Operation, media: str) -> Validator:
         """For a request body. KeyError where the contract has no such media type."""
         schema = operation.body[media].schema
         return self._validator(("body", operation.id, media), schema)
 
-    def parameter_validator(self, operation: Operation, parameter: Parameter) -> jsonschema_rs.Draft202012Validator:
+    def parameter_validator(self, operation: Operation, parameter: Parameter) -> Validator:
         return self._validator((parameter.where, operation.id, parameter.name), parameter.schema)
 
-    def response_validator(
-        self, operation: Operation, status: int | str, media: str
-    ) -> jsonschema_rs.Draft202012Validator:
+    def response_validator(self, operation: Operation, status: int | str, media: str) -> Validator:
         """For a response body. KeyError where the contract has no such status or media type."""
         schema = operation.responses[str(status)].content[media].schema
         return self._validator(("response", operation.id, str(status), media), schema)
 
-    def component_validator(self, name: str) -> jsonschema_rs.Draft202012Validator:
+    def component_validator(self, name: str) -> Validator:
         return self._validator(("component", name), {"$ref": f"#/components/schemas/{name}"})
 
     def response_faults(self, operation: Operation, status: int, media: str, body: Any) -> list[str]:
@@ -182,66 +126,20 @@ class Document:
         validator = self.response_validator(operation, status, media)
         return [f"{_pointer(error.instance_path)}: {error.message}" for error in validator.iter_errors(body)]
 
-    def _validator(self, key: tuple[str, ...], schema: Schema | None) -> jsonschema_rs.Draft202012Validator:
+    def _validator(self, key: tuple[str, ...], schema: Schema | None) -> Validator:
         validator = self._validators.get(key)
         if validator is None:
             validator = self._validators[key] = self._build({} if schema is None else schema)
         return validator
 
-    def _build(self, schema: Schema) -> jsonschema_rs.Draft202012Validator:
+    def _build(self, schema: Schema) -> Validator:
         root = {
             "$schema": _DIALECT,
             "$ref": "#/$defs/root",
             "$defs": {"root": schema},
             "components": {"schemas": self.raw.get("components", {}).get("schemas", {})},
         }
-        return jsonschema_rs.Draft202012Validator(root, validate_formats=True, ignore_unknown_formats=False)
-
-    def _entries(self) -> Iterator[tuple[str, str, Schema, Schema]]:
-        for path, item in self.raw.get("paths", {}).items():
-            for method in _METHODS:
-                if method in item:
-                    yield path, method, item, item[method]
-
-    def _operation(self, path: str, method: str, item: Schema, raw: Schema) -> Operation:
-        body = self.resolve(raw.get("requestBody", {}))
-        return Operation(
-            id=raw["operationId"],
-            method=method.upper(),
-            path=path,
-            parameters=tuple(map(self._parameter, [*item.get("parameters", ()), *raw.get("parameters", ())])),
-            body_required=bool(body.get("required", False)),
-            body=self._content(body),
-            responses={str(key): self._response(str(key), each) for key, each in raw["responses"].items()},
-            secured=bool(raw.get("security", self.raw.get("security", ()))),
-            login=bool(raw.get("x-login", False)),
-            file=bool(raw.get("x-file", False)),
-            scope=raw.get("x-scope"),
-            source=raw.get("x-source"),
-            raw=raw,
-        )
-
-    def _parameter(self, node: Any) -> Parameter:
-        raw = self.resolve(node)
-        style = raw.get("style", "form" if raw["in"] in ("query", "cookie") else "simple")
-        return Parameter(
-            name=raw["name"],
-            where=raw["in"],
-            required=bool(raw.get("required", False)),
-            schema=raw.get("schema", {}),
-            explode=bool(raw.get("explode", style == "form")),
-            examples=tuple(_examples(raw).values()),
-        )
-
-    def _response(self, status: str, node: Any) -> Response:
-        raw = self.resolve(node)
-        named = raw.get("headers", {}).items()
-        headers = {name: self.resolve(header).get("schema", {}) for name, header in named}
-        return Response(status, self._content(raw), headers)
-
-    def _content(self, raw: Mapping[str, Any]) -> dict[str, Content]:
-        content = raw.get("content", {})
-        return {media: Content(each.get("schema"), _examples(each)) for media, each in content.items()}
+        return Validator(root, validate_formats=True, ignore_unknown_formats=False)
 
 
 @cache
@@ -271,12 +169,6 @@ def _fit(template: list[str], segments: list[str]) -> dict[str, str] | None:
         elif expected != given:
             return None
     return values
-
-
-def _examples(raw: Mapping[str, Any]) -> dict[str, Any]:
-    if "example" in raw:
-        return {"example": raw["example"]}
-    return {name: each["value"] for name, each in raw.get("examples", {}).items() if "value" in each}
 
 
 def _flagged(node: Any, flag: str) -> Iterator[str]:

@@ -18,9 +18,11 @@ from rich.table import Table
 
 from gateway import __version__
 from gateway.config import Config, ConfigInvalid, load
+from gateway.coordination import RedisUrlInvalid
 from gateway.keys import SCOPES, hashed, new_key
+from gateway.oncall import audit, operations
 from gateway.plugins import installed
-from gateway.store.sqlite import JournalRefused
+from gateway.store.journal import JournalRefused
 from providers.sdk import CAPABILITIES
 
 EXAMPLES = """\b
@@ -164,6 +166,10 @@ def key_new(name: str, scopes: list[str], tenant: str) -> None:
         click.echo(f"{field} = {json.dumps(value)}")
 
 
+main.add_command(operations)
+main.add_command(audit)
+
+
 def _loaded(path: Path) -> Config:
     try:
         return load(path)
@@ -176,7 +182,7 @@ def _until_interrupted(work: Coroutine[Any, Any, None]) -> None:
     try:
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             runner.run(work)
-    except (JournalRefused, ConfigInvalid, OSError) as error:
+    except (JournalRefused, ConfigInvalid, RedisUrlInvalid, OSError) as error:
         raise click.ClickException(str(error)) from None
     except KeyboardInterrupt:
         pass

@@ -7,7 +7,7 @@ import re
 import tomllib
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
 import msgspec
@@ -18,6 +18,7 @@ from gateway.plugins import installed
 from providers.sdk import CAPABILITIES, Account, Provider, Secret, UnknownCurrency, exponent
 
 NAME = re.compile(r"[a-z][a-z0-9_-]{0,31}")
+LEASE_MARGIN = 15  # seconds for minting a token before the send, and for recording after it
 # What a route may name: the calls that pick a connection by themselves.
 ROUTED = ("create", "list", "stats", "export", "requests")
 
@@ -43,8 +44,43 @@ class Journal(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     url: str = "sqlite:///payout-gateway.db"
 
 
+class Operations(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """All in seconds. `lease`: how long a send is its gateway's alone; it must outlast every connection's timeout.
+
+    `lookup_window`: after it, a create that the provider does not show needs a person. `expires_after`: what could
+    not be sent by then never is. `wait` overrides the server's.
+    """
+
+    lookup_window: int = 15 * 60
+    lease: int = 45
+    expires_after: int = 24 * 3600
+    wait: float | None = None
+
+
+class Audit(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """`key` seals the chain (`env:` or `file:`). `anchor`: a file on another volume that remembers its length."""
+
+    key: str | None = None
+    anchor: str | None = None
+
+
 class Redis(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What gateways share and may lose. Without it each has its own."""
+
     url: str
+
+
+class Reads(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """`cache`: seconds for which callers' reads may be answered again; 0 asks the provider every time."""
+
+    cache: float = 1.0
+
+
+class RateLimit(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Calls to the provider a minute in the long run, and `burst` at once after a rest."""
+
+    per_minute: Annotated[float, msgspec.Meta(gt=0, le=1_000_000)]
+    burst: Annotated[int, msgspec.Meta(ge=1, le=10_000)] = 1
 
 
 class Connection(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -56,6 +92,7 @@ class Connection(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     currency: str | None = None
     settings: dict[str, Any] = {}
     timeout: float = 30.0
+    rate: RateLimit | None = None
 
 
 class When(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -88,9 +125,17 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     server: Server = Server()
     journal: Journal = Journal()
     redis: Redis | None = None
+    reads: Reads = Reads()
+    operations: Operations = Operations()
+    audit: Audit = Audit()
     connections: dict[str, Connection] = {}
     routes: tuple[Route, ...] = ()
     api_keys: tuple[ApiKey, ...] = ()
+
+    @property
+    def wait(self) -> float:
+        """Seconds that a write's answer waits for its outcome, unless the caller says otherwise."""
+        return self.server.wait if self.operations.wait is None else self.operations.wait
 
 
 def load(path: Path) -> Config:
@@ -131,6 +176,7 @@ def build_provider(name: str, connection: Connection) -> tuple[Provider, Any]:
 
 def _faults(config: Config) -> Iterator[tuple[str, str]]:
     yield from _server_faults(config)
+    yield from _operations_faults(config)
     for name, connection in config.connections.items():
         yield from _connection_faults(name, connection)
     yield from _route_faults(config)
@@ -144,8 +190,30 @@ def _server_faults(config: Config) -> Iterator[tuple[str, str]]:
         yield "server.wait", "must be 0 to 60 seconds"
     if config.server.body_limit < 1024:
         yield "server.body_limit", "must be at least 1024 bytes"
-    if not config.journal.url.startswith("sqlite:///"):
-        yield "journal.url", "must begin with sqlite:/// and name a file"
+    if not config.journal.url.startswith(("sqlite:///", "postgresql://")):
+        yield "journal.url", "must begin with sqlite:/// and name a file, or with postgresql:// and name a database"
+
+
+def _operations_faults(config: Config) -> Iterator[tuple[str, str]]:
+    operations = config.operations
+    longest = max((connection.timeout for connection in config.connections.values()), default=0.0)
+    if operations.lease < longest + LEASE_MARGIN:
+        yield "operations.lease", f"must be at least {longest + LEASE_MARGIN:g}: the longest timeout and a margin"
+    if operations.lookup_window < 60:
+        yield "operations.lookup_window", "must be at least 60 seconds: a signed send can act that late"
+    if operations.expires_after < 60:
+        yield "operations.expires_after", "must be at least 60 seconds"
+    if operations.wait is not None and not 0 <= operations.wait <= 60:
+        yield "operations.wait", "must be 0 to 60 seconds"
+    if not 0 <= config.reads.cache <= 60:
+        yield "reads.cache", "must be 0 to 60 seconds"
+    if config.redis is not None and not config.redis.url.startswith(("redis://", "rediss://", "unix://")):
+        yield "redis.url", "must begin with redis://, rediss:// or unix://"
+    if config.audit.key is not None:
+        try:
+            resolve_secret(config.audit.key)
+        except ValueError as error:
+            yield "audit.key", str(error)
 
 
 def _connection_faults(name: str, connection: Connection) -> Iterator[tuple[str, str]]:

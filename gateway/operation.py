@@ -59,6 +59,16 @@ class Reason(StrEnum):
     INTERRUPTED = "interrupted"
 
 
+class Decision(msgspec.Struct, frozen=True, kw_only=True):
+    """What a person decided of an operation."""
+
+    decision: Literal["cancel", "release", "close"]
+    by: str  # the name of the key
+    at: int
+    verdict: Literal["executed", "not_executed"] | None = None
+    note: str | None = None
+
+
 class Operation(msgspec.Struct, frozen=True, kw_only=True):
     """One write that a caller asked for. It is the idempotency record, too."""
 
@@ -85,12 +95,16 @@ class Operation(msgspec.Struct, frozen=True, kw_only=True):
     attribution: str | None = None  # "unverified": at the target, but perhaps by someone else
     unsure: int = 0  # attempts that may have been executed
     acknowledged: bool = False  # an attempt was answered with a success that proves nothing by itself
+    resends: int = 0  # of a create, by itself or by a person: at most one
     attempts: int = 0
     sent_at: int  # when the last attempt began
     fence: int = 0
+    lease_owner: str | None = None  # the gateway that is at it
+    lease_until: int | None = None  # by the database's clock
     step: Step | None = None
     due_at: int | None = None
     payout: Payout | None = None  # the last that was seen of it
+    decisions: tuple[Decision, ...] = ()
     created_at: int
     updated_at: int
 

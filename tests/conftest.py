@@ -68,6 +68,7 @@ def raw_config(simulators: dict[str, RunningSimulator], folder: Path, **server: 
     """The config of the README over running simulators; the test may change it before it is parsed."""
     return {
         "server": {"port": 0, "wait": 5.0, **server},
+        "reads": {"cache": 0},
         "journal": {"url": f"sqlite:///{folder}/journal.db"},
         "connections": {name: connection_of(name, simulator.url, folder) for name, simulator in simulators.items()},
         "routes": [

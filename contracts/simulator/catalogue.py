@@ -10,7 +10,7 @@ from contracts.simulator.heldsway import HELDSWAY
 from contracts.simulator.ledger import LEDGER
 from contracts.simulator.tokenio import TOKENIO
 
-PROVIDERS: Mapping[str, Description] = {each.name: each for each in (LEDGER, FIRSTPROMOTER, HELDSWAY, TOKENIO)}
+PROVIDERS: Mapping[str, Description] = {it.name: it for it in (LEDGER, FIRSTPROMOTER, HELDSWAY, TOKENIO)}
 
 
 def described(name: str) -> Description:

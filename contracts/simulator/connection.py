@@ -117,7 +117,8 @@ class Connection:
             pass
 
     def _transport(self) -> asyncio.Transport:
-        transport = self._scope.get("extensions", {}).get(TRANSPORT)
-        if not isinstance(transport, asyncio.Transport):
+        # uvloop's transports are asyncio's by shape, not by class.
+        transport: asyncio.Transport | None = self._scope.get("extensions", {}).get(TRANSPORT)
+        if transport is None:
             raise NeedsSocket("this fault needs a real connection; start the simulator by RunningSimulator")
         return transport

@@ -44,7 +44,7 @@ def _refuse(refused: Refused, request: Request) -> Answer:
 
 def _list(call: Call) -> Any:
     payouts = [each.body for each in call.state.payouts if _matches(each.body, call)]
-    page = call.values.get("page", 1)
+    page = int(min(call.values.get("page", 1), 10**9))
     end = page * PAGE_SIZE
     headers = {"link": _next_link(call.request, page + 1)} if end < len(payouts) else {}
     return Answer.of_json(200, payouts[end - PAGE_SIZE : end], headers)

@@ -73,7 +73,7 @@ def _login(call: Call) -> Any:
 
 def _page(call: Call, table: Table) -> Any:
     found = [each.body for each in table if _matches(each.body, call.values)]
-    page, size = call.values["page"], call.values["per_page"]
+    page, size = int(min(call.values["page"], 10**9)), call.values["per_page"]
     meta = {"current_page": page, "per_page": size, "total": len(found), "last_page": -(-len(found) // size)}
     newest_first = found[::-1]
     return _ok({"items": newest_first[(page - 1) * size : page * size], "meta": meta})

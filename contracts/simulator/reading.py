@@ -9,7 +9,7 @@ from urllib.parse import parse_qs
 import jsonschema_rs
 
 from contracts.document import Document, Operation, Parameter
-from contracts.simulator.wire import Request, read_json
+from contracts.simulator.wire import LONGEST, Request, number, read_json
 
 
 class Invalid(Exception):
@@ -73,7 +73,7 @@ def _typed(text: str, schema: Mapping[str, Any]) -> Any:
     """A text that is no number stays a text, for the validator to refuse."""
     if schema.get("type") == "integer":
         digits = text.removeprefix("-")
-        return int(text) if digits.isascii() and digits.isdigit() and len(digits) < 20 else text
+        return number(text) if digits.isascii() and digits.isdigit() and len(digits) < LONGEST else text
     if schema.get("type") == "boolean":
         return {"true": True, "false": False}.get(text, text)
     return text

@@ -11,7 +11,7 @@ import contextlib
 import ipaddress
 import socket
 from collections.abc import AsyncIterator
-from typing import Any, cast
+from typing import Any, Self, cast
 
 import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
@@ -32,8 +32,8 @@ class _Protocol(HttpToolsProtocol):
 class RunningSimulator:
     """A simulator that listens. `url` has no base path; the documented one may be added or left out.
 
-    uvicorn's protocol without its Server: that one polls every 0.1 s and takes the process's signals, while a test
-    suite starts and stops hundreds of these.
+    uvicorn's protocol without its Server: that one polls every 0.1 s and takes the process's signals, while a
+    test suite starts and stops hundreds of these.
     """
 
     def __init__(self) -> None:
@@ -48,7 +48,7 @@ class RunningSimulator:
             raise RuntimeError("the simulator has not been started")
         return self._simulator
 
-    async def start(self, provider: str | Simulator, port: int = 0, host: str = "127.0.0.1") -> RunningSimulator:
+    async def start(self, provider: str | Simulator, port: int = 0, host: str = "127.0.0.1") -> Self:
         """Returns itself as soon as connections are accepted. Port 0 picks a free one."""
         simulator = provider if isinstance(provider, Simulator) else Simulator(provider)
         config = _config(simulator)
@@ -81,7 +81,11 @@ class RunningSimulator:
 
 
 @contextlib.asynccontextmanager
-async def running(provider: str | Simulator, port: int = 0, host: str = "127.0.0.1") -> AsyncIterator[RunningSimulator]:
+async def running(
+    provider: str | Simulator,
+    port: int = 0,
+    host: str = "127.0.0.1",
+) -> AsyncIterator[RunningSimulator]:
     server = await RunningSimulator().start(provider, port, host)
     try:
         yield server
@@ -123,10 +127,14 @@ def _listen(host: str, port: int) -> socket.socket:
     family = socket.AF_INET6 if address.version == 6 else socket.AF_INET
     # The protocol is named because asyncio sets TCP_NODELAY only then; without it answers wait 40 ms.
     listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
-    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    listener.bind((str(address), port))
-    listener.listen(2048)
-    listener.setblocking(False)
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind((str(address), port))
+        listener.listen(2048)
+        listener.setblocking(False)
+    except OSError:
+        listener.close()
+        raise
     return listener
 
 

@@ -4,7 +4,7 @@ read can be answered from the past (the fault `read_lag`)."""
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -62,9 +62,10 @@ class Table:
         self.changes += 1
         return record
 
-    def change(self, record: Record, **fields: Any) -> None:
+    def change(self, record: Record, *, without: Iterable[str] = (), **fields: Any) -> None:
         """Sets fields; where they hold these values already, nothing changes and nothing is counted."""
-        after = {**record.body, **fields}
+        kept = {name: value for name, value in record.body.items() if name not in without}
+        after = {**kept, **fields}
         if after != record.body:
             record.versions.append((self._moment(), after))
             self.changes += 1

@@ -24,31 +24,21 @@ from contracts.document import Operation
 from contracts.simulator.description import Call, Description, Fields
 from contracts.simulator.signature import NotSigned, check
 from contracts.simulator.state import Body, Record, State
+from contracts.simulator.tokenio_payouts import (
+    COMPLETED,
+    ENDS,
+    PENDING,
+    STATUSES,
+    advance,
+    payout,
+    seed,
+    set_status,
+)
+from contracts.simulator.tokenio_payouts import MEMBER as MEMBER
 from contracts.simulator.wire import JSON, Answer, Refused, Request
 
-MEMBER = "m:test-member"
 KEY = "test-tokenio-key"
-UNTIL_PROCESSING = 5
-UNTIL_END = 60
 
-_PENDING, _PROCESSING, _COMPLETED, _REJECTED, _FAILED = _STATUSES = (
-    "INITIATION_PENDING",
-    "INITIATION_PROCESSING",
-    "INITIATION_COMPLETED",
-    "INITIATION_REJECTED",
-    "INITIATION_FAILED",
-)
-_ENDS = {"Test Rejected": _REJECTED, "Test Failed": _FAILED, "Test Stuck": _PROCESSING}
-_PARTICULARS: dict[str, Body] = {
-    _PENDING: {},
-    _PROCESSING: {"bankPaymentStatus": "ACTC"},
-    _COMPLETED: {"bankPaymentStatus": "ACPC", "bankTransactionId": "test-bank-transaction"},
-    _REJECTED: {
-        "bankPaymentStatus": "RJCT",
-        "statusReasonInformation": "The bank does not know this account.",
-    },
-    _FAILED: {"statusReasonInformation": "The bank could not be reached."},
-}
 _CODES = {
     400: "INVALID_ARGUMENT",
     401: "UNAUTHENTICATED",
@@ -60,12 +50,6 @@ _CODES = {
     503: "UNAVAILABLE",
     504: "DEADLINE_EXCEEDED",
 }
-_IBAN = {
-    "iban": "DE89370400440532013000",
-    "bic": "TESTDEFFXXX",
-    "accountVerificationId": "test-verification-1",
-}
-_SORT_CODE = {"accountNumber": "31926819", "sortCode": "601613"}
 _CREDITOR = (
     "name",
     "ultimateCreditorName",
@@ -124,8 +108,8 @@ def _create(call: Call) -> Any:
     call.state.created += 1
     order = call.body["initiation"]
     id = f"po:new{call.state.created:04}:sim"
-    ends = _ENDS.get(order["creditor"].get("name"), _COMPLETED)
-    body = _payout(id, _PENDING, _resolved(order), call.state.stamp())
+    ends = ENDS.get(order["creditor"].get("name"), COMPLETED)
+    body = payout(id, PENDING, _resolved(order), call.state.stamp())
     kept = {"made": call.state.advanced, "ends": ends, "on_behalf_of": order.get("onBehalfOfId")}
     record = call.state.payouts.add(body, **kept)
     return {"payout": call.found(record).body}
@@ -183,50 +167,6 @@ def _after(records: list[Record], offset: str | None) -> list[Record]:
     raise Refused(400, "the offset is none that was given")
 
 
-def _advance(state: State) -> None:
-    for record in state.payouts:
-        age = state.advanced - record.notes.get("made", 0)
-        if record.body["status"] == _PENDING and age >= UNTIL_PROCESSING:
-            _set_status(state, record, _PROCESSING)
-        if record.body["status"] == _PROCESSING and age >= UNTIL_END:
-            _set_status(state, record, record.notes.get("ends", _COMPLETED))
-
-
-def _set_status(state: State, record: Record, status: str) -> None:
-    if status != record.body["status"]:
-        state.payouts.change(record, status=status, updatedDateTime=state.stamp(), **_PARTICULARS[status])
-
-
-def _seed(state: State) -> None:
-    for number in range(1, 13):
-        status = _STATUSES[(number - 1) % 5]
-        stamp = f"2026-11-02T10:43:{number:02}.000Z"
-        body = _payout(f"po:test{number:04}:sim", status, _order(number), stamp)
-        state.payouts.add({**body, **_PARTICULARS[status]})
-
-
-def _order(number: int) -> Body:
-    euro = number % 2 == 0
-    return {
-        "refId": f"test-ref-{number:04}",
-        "description": f"INV 2026-{number:04}",
-        "amount": {"value": f"{10 * number}.{number:02}", "currency": "EUR" if euro else "GBP"},
-        "debtor": {"accountId": "test-settlement-account-1"},
-        "creditor": {"name": f"Test Person {number}", **(_IBAN if euro else _SORT_CODE)},
-    }
-
-
-def _payout(id: str, status: str, initiation: Body, stamp: str) -> Body:
-    return {
-        "id": id,
-        "memberId": MEMBER,
-        "status": status,
-        "createdDateTime": stamp,
-        "updatedDateTime": stamp,
-        "initiation": initiation,
-    }
-
-
 def _payouts_in(body: Any) -> list[Any]:
     if not isinstance(body, dict):
         return []
@@ -245,7 +185,7 @@ TOKENIO = Description(
         reference=("initiation", "refId"),
         payee=("initiation", "creditor", "name"),
     ),
-    statuses=_STATUSES,
+    statuses=STATUSES,
     payout_schema="Payout",
     handlers={
         "create_payout": _create,
@@ -255,8 +195,8 @@ TOKENIO = Description(
     authenticate=_authenticate,
     refuse=_refuse,
     payouts_in=_payouts_in,
-    seed=_seed,
+    seed=seed,
     bad_request=400,
-    advance=_advance,
-    set_status=_set_status,
+    advance=advance,
+    set_status=set_status,
 )

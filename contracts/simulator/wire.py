@@ -13,7 +13,7 @@ import msgspec
 JSON = "application/json"
 PLAIN = "text/plain"
 
-_LONGEST = 400
+LONGEST = 400
 
 # Decimals leave with the digits that they have: 1250.00 stays 1250.00.
 _ENCODER = msgspec.json.Encoder(decimal_format="number")
@@ -84,20 +84,20 @@ def read_json(body: bytes) -> Any:
 
 def exact_json(body: bytes) -> Any:
     """JSON with every number as it was written."""
-    return json.loads(body, parse_float=_number, parse_int=_number, parse_constant=_refuse_constant)
+    return json.loads(body, parse_float=number, parse_int=number, parse_constant=_refuse_constant)
 
 
-def _number(text: str) -> int | Decimal:
+def number(text: str) -> int | Decimal:
     """The encoder's integers end at 64 bits; a Decimal goes on. Nobody's amount has hundreds of digits."""
     if len(text) < 19 and text.lstrip("-").isdigit():
         return int(text)
     try:
-        number = Decimal(text)
+        value = Decimal(text)
     except ArithmeticError:
         raise ValueError("a number is out of all bounds") from None
-    if len(text) > _LONGEST or abs(number.adjusted()) > _LONGEST:
+    if len(text) > LONGEST or abs(value.adjusted()) > LONGEST:
         raise ValueError("a number is out of all bounds")
-    return number
+    return value
 
 
 def _refuse_constant(name: str) -> Any:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 from litestar import Response
@@ -12,7 +12,7 @@ from litestar import Response
 from gateway.api.problems import REJECTIONS, ApiError, Problem
 from gateway.engine.connection import Connection
 from gateway.engine.listing import Omitted
-from gateway.operation import Attempt, Operation, Reason, State, Step
+from gateway.operation import Attempt, Decision, Observation, Operation, Reason, State, Step
 from providers.sdk import (
     FINAL,
     Figures,
@@ -82,6 +82,16 @@ class AttemptAnswer(msgspec.Struct, frozen=True, kw_only=True):
     detail: str | None
 
 
+class DecisionAnswer(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What a person decided. `by` is the name of the key."""
+
+    decision: Literal["cancel", "release", "close"]
+    by: str
+    at: str
+    verdict: Literal["executed", "not_executed"] | None = None
+    note: str | None = None
+
+
 class Next(msgspec.Struct, frozen=True):
     """What the gateway does next by itself, and when."""
 
@@ -105,6 +115,7 @@ class OperationAnswer(msgspec.Struct, frozen=True, kw_only=True):
     attribution: str | None
     carried: tuple[str, ...]
     attempts: list[AttemptAnswer]
+    decisions: list[DecisionAnswer]
     next: Next | None
     created_at: str
     updated_at: str
@@ -132,6 +143,38 @@ class PayoutRequestList(msgspec.Struct, frozen=True):
 class OperationList(msgspec.Struct, frozen=True):
     data: list[OperationAnswer]
     next_cursor: str | None
+
+
+class ObservationAnswer(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One piece of evidence: when and by what the payout was seen, and how it stood then."""
+
+    at: str
+    source: str
+    status: PayoutStatus
+    provider_status: str
+    amount: Money | None = None
+    reference: str | None = None
+    paid_at: str | None = None
+
+
+class Recorded(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One write of the caller's tenant. What the mark said is kept, whether or not the provider took it."""
+
+    operation: str
+    action: str
+    state: State
+    at: str
+    carried: tuple[str, ...]
+    reference: str | None = None
+    notes: str | None = None
+    reason: str | None = None
+
+
+class History(msgspec.Struct, frozen=True):
+    """Oldest first."""
+
+    observations: list[ObservationAnswer]
+    operations: list[Recorded]
 
 
 class BulkItem(msgspec.Struct, frozen=True, kw_only=True):
@@ -252,6 +295,7 @@ def operation_answer(operation: Operation, attempts: Sequence[Attempt]) -> Opera
         attribution=operation.attribution,
         carried=operation.carried,
         attempts=[_attempt(attempt) for attempt in attempts],
+        decisions=[_decision(decision) for decision in operation.decisions],
         next=Next(operation.step, instant(operation.due_at)) if operation.step and operation.due_at else None,
         created_at=instant(operation.created_at),
         updated_at=instant(operation.updated_at),
@@ -267,6 +311,43 @@ def _attempt(attempt: Attempt) -> AttemptAnswer:
         http_status=attempt.http_status,
         outcome=attempt.outcome,
         detail=attempt.detail,
+    )
+
+
+def _decision(decision: Decision) -> DecisionAnswer:
+    return DecisionAnswer(
+        decision=decision.decision,
+        by=decision.by,
+        at=instant(decision.at),
+        verdict=decision.verdict,
+        note=decision.note,
+    )
+
+
+def observation_answer(seen: Observation) -> ObservationAnswer:
+    payout = seen.payout
+    return ObservationAnswer(
+        at=instant(seen.at),
+        source=seen.source,
+        status=payout.status,
+        provider_status=payout.provider_status,
+        amount=payout.amount,
+        reference=payout.reference,
+        paid_at=payout.paid_at,
+    )
+
+
+def recorded(operation: Operation) -> Recorded:
+    said = msgspec.json.decode(operation.request)
+    return Recorded(
+        operation=operation.id,
+        action=operation.action,
+        state=operation.state,
+        at=instant(operation.created_at),
+        carried=operation.carried,
+        reference=operation.reference,
+        notes=said.get("notes"),
+        reason=said.get("reason"),
     )
 
 

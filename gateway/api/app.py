@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 import msgspec
-from litestar import Litestar, Router
+from litestar import Litestar, Response, Router
 from litestar.datastructures import State
 from litestar.handlers import HTTPRouteHandler
 
@@ -23,13 +23,28 @@ from gateway.api import (
     requests,
     settings,
 )
-from gateway.api.endpoint import authorise
+from gateway.api.endpoint import ApiRequest, authorise, declared, endpoint
 from gateway.api.problems import handle
 from gateway.config import Config
 from gateway.engine.service import opened
 
 MODULES = (payouts, bulk, files, requests, settings, operations, connections, native, health, openapi)
 HANDLERS: list[HTTPRouteHandler] = [handler for module in MODULES for handler in module.HANDLERS]
+
+
+def _options() -> list[HTTPRouteHandler]:
+    """Which methods a path has. The framework's own answer passes no guard, and names the first method only."""
+    methods: dict[str, list[str]] = {}
+    for item in map(declared, HANDLERS):
+        methods.setdefault(item.path, ["OPTIONS"]).append(item.method)
+    return [_allowing(path, ", ".join(sorted(allowed))) for path, allowed in methods.items()]
+
+
+def _allowing(path: str, methods: str) -> HTTPRouteHandler:
+    async def options(request: ApiRequest) -> Response[None]:
+        return Response(None, status_code=204, headers={"Allow": methods})
+
+    return endpoint("OPTIONS", path, scope=None, summary="The methods of this path", answers={204: None})(options)
 
 
 def document() -> dict[str, Any]:
@@ -47,7 +62,7 @@ def create_app(config: Config) -> Litestar:
             app.state["keys"] = gateway.keys
             yield
 
-    guarded = Router("/", route_handlers=HANDLERS, guards=[authorise])
+    guarded = Router("/", route_handlers=[*_options(), *HANDLERS], guards=[authorise])
     return Litestar(
         route_handlers=[guarded, openapi.static_files()],
         lifespan=[lifespan],

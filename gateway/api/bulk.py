@@ -115,11 +115,11 @@ async def _accept(gateway: Gateway, connection: str, action: str, intents: list[
 async def _answer(request: ApiRequest, body: BulkBody, accepted: list[Accepted | Exception]) -> Response[bytes]:
     gateway = gateway_of(request)
     loop = asyncio.get_running_loop()
-    until = loop.time() + wait_of(request, gateway.config.server.wait)
+    until = loop.time() + wait_of(request, gateway.config.wait)
 
     async def item(id: str, result: Accepted | Exception) -> BulkItem:
         if isinstance(result, Exception):
-            return _refused(id, from_error(result).problem())
+            return _refused(id, from_error(result, caller_of(request).tenant).problem())
         operation = await gateway.writer.settle(result.operation, max(0.0, until - loop.time()))
         return await _item(gateway, id, operation)
 

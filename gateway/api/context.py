@@ -36,7 +36,7 @@ async def write(request: ApiRequest, intent: Intent, created: bool = False) -> R
     """Accepts a write, waits as long as the caller wants, and answers with what is proven by then."""
     gateway = gateway_of(request)
     accepted = await gateway.writer.submit(intent)
-    operation = await gateway.writer.settle(accepted.operation, wait_of(request, gateway.config.server.wait))
+    operation = await gateway.writer.settle(accepted.operation, wait_of(request, gateway.config.wait))
     return await answer_write(gateway, operation, accepted.replayed, created)
 
 

@@ -75,8 +75,8 @@ def declared(handler: BaseRouteHandler) -> Endpoint:
     return found
 
 
-def authorise(connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRouteHandler) -> None:
-    """The application's guard: no declaration, no entry. Raises ApiError."""
+async def authorise(connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRouteHandler) -> None:
+    """The application's guard: no declaration, no entry. Raises ApiError. (A plain function would cost a thread.)"""
     scope = declared(handler).scope
     if scope is None:
         return

@@ -33,7 +33,7 @@ def _chosen(request: ApiRequest, capability: str) -> Connection:
 
 async def streamed(connection: Connection, call: Call[Any], name: str) -> Stream:
     """A provider's file, passed on as it comes. Their headers do not travel, only the type that we asked for."""
-    file = await connection.upstream.open(call)
+    file = await connection.open(call)
     headers = {"Content-Disposition": f'attachment; filename="{name}"', "X-Content-Type-Options": "nosniff"}
     return Stream(file.chunks, media_type=call.accept, headers=headers)
 

@@ -72,8 +72,8 @@ def _native(method: str) -> HTTPRouteHandler:
 def _raw_path(request: ApiRequest) -> str:
     """The provider's path as the caller spelt it, undecoded: `..` and `%2F` must not become something else."""
     raw: bytes = request.scope["raw_path"]
-    _, _, path = raw.decode("latin-1").partition("?")[0].partition("/native")
-    return path
+    # /v1/connections/{name}/native/{path}: by place, for a connection may be called "native" too
+    return "/" + raw.decode("latin-1").partition("?")[0].split("/", 5)[-1]
 
 
 def _documented(connection: Connection, document: Document, method: str, path: str) -> Operation:

@@ -2,19 +2,29 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 import msgspec
 from litestar import Response
 
-from gateway.api.answers import OperationList, WriteAnswer, json_answer, operation_answer
-from gateway.api.context import gateway_of, shown_payout
+from gateway.api.answers import (
+    History,
+    OperationList,
+    WriteAnswer,
+    json_answer,
+    observation_answer,
+    operation_answer,
+    recorded,
+)
+from gateway.api.context import addressed, gateway_of, shown_payout
 from gateway.api.endpoint import ApiRequest, caller_of, endpoint
 from gateway.api.payouts import NoParameters
 from gateway.api.problems import ApiError
-from gateway.api.reading import parameters
-from gateway.operation import State
-from gateway.store.journal import attempts_of, find, list_operations
+from gateway.api.reading import body_of, parameters
+from gateway.keys import Caller
+from gateway.operation import Attempt, Operation, State
+from gateway.store.journal import Transaction, attempts_of, find, history, list_operations
+from providers.sdk import Text
 
 
 class OperationParameters(msgspec.Struct, frozen=True, kw_only=True):
@@ -38,26 +48,37 @@ class OperationParameters(msgspec.Struct, frozen=True, kw_only=True):
     problems=("invalid_parameter", "journal_unavailable"),
 )
 async def get_operations(request: ApiRequest) -> Response[bytes]:
-    asked, tenant = parameters(request, OperationParameters), caller_of(request).tenant
-    store = gateway_of(request).store
-    found = await store.read(
-        lambda tx: [
-            (operation, attempts_of(tx, operation.id))
-            for operation in list_operations(
-                tx,
-                tenant,
-                states=asked.state,
-                connection=asked.connection,
-                action=asked.action,
-                reference=asked.reference,
-                before=asked.cursor,
-                limit=asked.limit,
-            )
-        ]
-    )
+    asked, caller = parameters(request, OperationParameters), caller_of(request)
+
+    def listed(tx: Transaction) -> list[tuple[Operation, list[Attempt]]]:
+        found = [item for name in _connections(caller, asked) for item in _listed(tx, caller.tenant, asked, name)]
+        newest = sorted(found, key=lambda item: item.id, reverse=True)[: asked.limit]
+        return [(operation, attempts_of(tx, operation.id)) for operation in newest]
+
+    found = await gateway_of(request).store.read(listed)
     data = [operation_answer(operation, attempts) for operation, attempts in found]
     more = data[-1].id if len(data) == asked.limit else None
     return json_answer(OperationList(data, more))
+
+
+def _connections(caller: Caller, asked: OperationParameters) -> list[str | None]:
+    """Whose operations to list; None is all. A key that is bound to connections sees those only."""
+    if caller.connections is None:
+        return [asked.connection]
+    return [name for name in sorted(caller.connections) if asked.connection in (None, name)]
+
+
+def _listed(tx: Transaction, tenant: str, asked: OperationParameters, connection: str | None) -> list[Operation]:
+    return list_operations(
+        tx,
+        tenant,
+        states=asked.state,
+        connection=connection,
+        action=asked.action,
+        reference=asked.reference,
+        before=asked.cursor,
+        limit=asked.limit,
+    )
 
 
 @endpoint(
@@ -71,13 +92,100 @@ async def get_operations(request: ApiRequest) -> Response[bytes]:
 )
 async def get_operation(request: ApiRequest) -> Response[bytes]:
     parameters(request, NoParameters)
-    gateway, tenant, id = gateway_of(request), caller_of(request).tenant, request.path_params["id"]
-    operation = await gateway.store.read(lambda tx: find(tx, tenant, id))
-    if operation is None:
+    return await _decided(request, await _own(request))
+
+
+class CloseBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A person's verdict, and what it rests on."""
+
+    verdict: Literal["executed", "not_executed"]
+    note: Text
+
+
+DECISION_PROBLEMS = ("not_found", "decision_refused", "same_person", "provider_failed", "journal_unavailable")
+
+
+async def _own(request: ApiRequest) -> Operation:
+    caller, id = caller_of(request), request.path_params["id"]
+    operation = await gateway_of(request).store.read(lambda tx: find(tx, caller.tenant, id))
+    if operation is None or not caller.may_use(operation.connection):
         raise ApiError("not_found", "there is no such operation")
-    attempts = await gateway.store.read(lambda tx: attempts_of(tx, id))
+    return operation
+
+
+async def _decided(request: ApiRequest, operation: Operation) -> Response[bytes]:
+    gateway = gateway_of(request)
+    attempts = await gateway.store.read(lambda tx: attempts_of(tx, operation.id))
     payout = shown_payout(gateway, operation)
     return json_answer(WriteAnswer(operation=operation_answer(operation, attempts), payout=payout))
 
 
-HANDLERS = [get_operations, get_operation]
+@endpoint(
+    "POST",
+    "/v1/operations/{id}/cancel",
+    scope="payouts:write",
+    summary="Cancel a write that was never sent",
+    answers={200: WriteAnswer},
+    problems=DECISION_PROBLEMS,
+)
+async def cancel_operation(request: ApiRequest) -> Response[bytes]:
+    operation = await _own(request)
+    done = await gateway_of(request).decisions.cancel(operation, caller_of(request).name)
+    return await _decided(request, done)
+
+
+@endpoint(
+    "POST",
+    "/v1/operations/{id}/release",
+    scope="payouts:approve",
+    summary="Send a write that needs review once more, after a fresh look-up that finds nothing",
+    answers={200: WriteAnswer},
+    problems=DECISION_PROBLEMS,
+)
+async def release_operation(request: ApiRequest) -> Response[bytes]:
+    operation = await _own(request)
+    done = await gateway_of(request).decisions.release(operation, caller_of(request).name)
+    return await _decided(request, done)
+
+
+@endpoint(
+    "POST",
+    "/v1/operations/{id}/close",
+    scope="payouts:approve",
+    summary="End the waiting with a person's verdict; watching goes on",
+    body=CloseBody,
+    answers={200: WriteAnswer},
+    problems=(*DECISION_PROBLEMS, "malformed_body", "invalid_body", "unsupported_media_type", "body_too_large"),
+)
+async def close_operation(request: ApiRequest) -> Response[bytes]:
+    body = await body_of(request, CloseBody)
+    operation = await _own(request)
+    by = caller_of(request).name
+    return await _decided(request, await gateway_of(request).decisions.close(operation, by, body.verdict, body.note))
+
+
+@endpoint(
+    "GET",
+    "/v1/payouts/{id}/history",
+    scope="payouts:read",
+    summary="The observations behind a payout's state, and the caller's own writes on it",
+    query=NoParameters,
+    answers={200: History},
+    problems=("invalid_parameter", "payout_not_found", "unknown_connection", "field_refused", "journal_unavailable"),
+)
+async def get_history(request: ApiRequest) -> Response[bytes]:
+    parameters(request, NoParameters)
+    connection, native = addressed(request, request.path_params["id"])
+    tenant = caller_of(request).tenant
+    seen, written = await gateway_of(request).store.read(lambda tx: history(tx, tenant, connection.name, native))
+    return json_answer(History([observation_answer(item) for item in seen], [recorded(item) for item in written]))
+
+
+HANDLERS = [
+    get_operations,
+    get_operation,
+    cancel_operation,
+    release_operation,
+    close_operation,
+    get_history,
+]

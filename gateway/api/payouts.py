@@ -125,10 +125,11 @@ def _iban_checks(iban: str) -> bool:
 async def list_payouts(request: ApiRequest) -> Response[bytes]:
     asked = parameters(request, ListParameters)
     connections, omitted = _asked_connections(request, asked, "list_payouts")
-    page = await _merged_payouts(request, connections, asked)
+    page, seen_at = await _merged_payouts(request, connections, asked)
     known = await _own_references(request, page.items)
-    now = gateway_of(request).reader.now()
-    data = [payout_answer(item, payout, now, "list", known.get(item.name)) for item, payout in page.items]
+    data = [
+        payout_answer(item, payout, seen_at[item.name], "list", known.get(item.name)) for item, payout in page.items
+    ]
     return json_answer(PayoutList(data, page.next_cursor, omitted + page.omitted))
 
 
@@ -181,7 +182,11 @@ def incomplete(connection: Connection, asked: ListParameters) -> str | None:
     return None
 
 
-async def _merged_payouts(request: ApiRequest, connections: list[Connection], asked: ListParameters) -> Merged[Payout]:
+async def _merged_payouts(
+    request: ApiRequest, connections: list[Connection], asked: ListParameters
+) -> tuple[Merged[Payout], dict[str, int]]:
+    """A page, and when each connection gave its part (milliseconds of the epoch)."""
+    seen_at: dict[str, int] = {}
     tenant, wanted = caller_of(request).tenant, frozenset(asked.status)
     references = {
         item.name: item.provider.reference(tenant, asked.reference) if asked.reference else None for item in connections
@@ -193,7 +198,9 @@ async def _merged_payouts(request: ApiRequest, connections: list[Connection], as
         if wanted and not provider.words(wanted) and PayoutStatus.UNKNOWN not in wanted:
             return Page([])
         own = msgspec.structs.replace(query, reference=references[connection.name])
-        return await connection.read(provider.list_payouts(own))
+        kept = await connection.read_for_caller(provider.list_payouts(own), Page[Payout])
+        seen_at[connection.name] = min(kept.at, seen_at.get(connection.name, kept.at))
+        return kept.value
 
     def keep(payout: Payout) -> bool:
         return (
@@ -209,7 +216,7 @@ async def _merged_payouts(request: ApiRequest, connections: list[Connection], as
         reference=asked.reference,
         limit=asked.limit,
     )
-    return await merged(connections, query, asked.cursor, fetch, keep, asked.allow_partial)
+    return await merged(connections, query, asked.cursor, fetch, keep, asked.allow_partial), seen_at
 
 
 @endpoint(
@@ -231,7 +238,7 @@ async def _merged_payouts(request: ApiRequest, connections: list[Connection], as
 async def get_payout(request: ApiRequest) -> Response[bytes]:
     parameters(request, NoParameters)
     connection, native = addressed(request, request.path_params["id"])
-    seen = await gateway_of(request).reader.payout(connection, native)
+    seen = await gateway_of(request).reader.payout(connection, native, for_caller=True)
     known = await _own_references(request, [(connection, seen.payout)])
     return json_answer(payout_answer(connection, seen.payout, seen.at, seen.source, known.get(connection.name)))
 

@@ -12,14 +12,16 @@ from litestar.exceptions import HTTPException, MethodNotAllowedException
 
 from gateway.engine.errors import (
     ConnectionHeld,
+    DecisionRefused,
     EngineError,
     NoRoute,
     PayoutNotFound,
+    SamePerson,
     Unavailable,
     UnknownConnection,
 )
 from gateway.engine.listing import CursorInvalid
-from gateway.operation import Reason
+from gateway.operation import Operation, Reason
 from gateway.store.journal import (
     DuplicateReference,
     JournalError,
@@ -55,6 +57,7 @@ KINDS = {
         Kind("idempotency_key_invalid", 400, "Send exactly one Idempotency-Key of 1 to 128 visible ASCII characters"),
         Kind("unauthenticated", 401, "Send a known API key as Authorization: Bearer"),
         Kind("missing_scope", 403, "This API key lacks the scope for this call"),
+        Kind("same_person", 403, "Another key than the maker's must decide this"),
         Kind("not_found", 404, "There is nothing here"),
         Kind("unknown_connection", 404, "There is no such connection"),
         Kind("payout_not_found", 404, "The provider does not know this payout"),
@@ -64,6 +67,7 @@ KINDS = {
         Kind("duplicate_reference", 409, "A payout with this reference was created already"),
         Kind("contradicts_record", 409, "The journal records this payout otherwise"),
         Kind("conflict", 409, "The provider refused this change from the payout's present state"),
+        Kind("decision_refused", 409, "The operation's state does not allow this"),
         Kind("body_too_large", 413, "The body is too large"),
         Kind("unsupported_media_type", 415, "Send application/json"),
         Kind("field_refused", 422, "The provider cannot carry a field of this call"),
@@ -134,8 +138,8 @@ REJECTIONS = {
 }
 
 
-def from_error(error: Exception) -> ApiError:
-    """The problem that an exception is. What nobody foresaw becomes `internal`, and is logged by its caller."""
+def from_error(error: Exception, tenant: str | None = None) -> ApiError:
+    """The problem that an exception is to this tenant. What nobody foresaw becomes `internal`; its caller logs it."""
     match error:
         case ApiError():
             return error
@@ -146,7 +150,7 @@ def from_error(error: Exception) -> ApiError:
         case EngineError():
             return _engine(error)
         case JournalError():
-            return _journal(error)
+            return _journal(error, tenant)
         case UpstreamFailed():
             return _upstream(error)
         case _:
@@ -165,30 +169,39 @@ def _engine(error: EngineError) -> ApiError:
             return ApiError("invalid_parameter", errors=[Fault("cursor", str(error))])
         case ConnectionHeld():
             return ApiError("connection_held", str(error), headers={"Retry-After": "30"})
+        case DecisionRefused():
+            return ApiError("decision_refused", str(error))
+        case SamePerson():
+            return ApiError("same_person", str(error))
         case Unavailable():
             return ApiError("journal_unavailable", str(error), headers={"Retry-After": "1"})
         case _:
             return ApiError("not_offered", str(error))
 
 
-def _journal(error: JournalError) -> ApiError:
+def _journal(error: JournalError, tenant: str | None) -> ApiError:
     match error:
         case KeyReused():
             return ApiError("idempotency_key_reused", f"it was first used for operation {error.operation}")
         case PayoutBusy():
-            return ApiError("payout_busy", f"operation {error.operation.id} is {error.operation.state}")
+            return ApiError("payout_busy", f"{_whose(error.operation, tenant)} is {error.operation.state}")
         case DuplicateReference():
             return ApiError("duplicate_reference", f"operation {error.operation.id} has it")
         case WouldContradict():
-            return ApiError("contradicts_record", _contradiction(error))
+            return ApiError("contradicts_record", _contradiction(error.operation, tenant))
         case _:
             detail = "nothing was sent; call again with the same Idempotency-Key"
             return ApiError("journal_unavailable", detail, headers={"Retry-After": "1"})
 
 
-def _contradiction(error: WouldContradict) -> str:
-    recorded = error.operation
-    return f"operation {recorded.id} already did {recorded.action}; only reopen leads back, and a reference stays"
+def _contradiction(recorded: Operation, tenant: str | None) -> str:
+    whose = _whose(recorded, tenant)
+    return f"{whose} already did {recorded.action}; only reopen leads back, and a reference stays"
+
+
+def _whose(operation: Operation, tenant: str | None) -> str:
+    """Payouts may be shared between tenants; operations are not, their ids neither."""
+    return f"operation {operation.id}" if operation.tenant == tenant else "an operation of another tenant"
 
 
 def _upstream(error: UpstreamFailed) -> ApiError:
@@ -210,7 +223,7 @@ def from_http(error: HTTPException) -> ApiError:
     """The framework's own refusals: unknown paths, wrong methods, bodies over the limit."""
     by_status = {404: "not_found", 405: "method_not_allowed", 413: "body_too_large"}
     kind = by_status.get(error.status_code, "invalid_parameter" if error.status_code < 500 else "internal")
-    allow = (error.headers or {}).get("Allow") if isinstance(error, MethodNotAllowedException) else None
+    allow = (error.headers or {}).get("allow") if isinstance(error, MethodNotAllowedException) else None
     return ApiError(kind, headers={"Allow": allow} if allow else {})
 
 
@@ -230,7 +243,8 @@ def handle(request: Request[Any, Any, Any], error: Exception) -> Response[bytes]
     """The one exception handler of the application. Never a stack trace."""
     if isinstance(error, HTTPException):
         return answer(from_http(error))
-    problem = from_error(error)
+    caller = request.scope["state"].get("caller")
+    problem = from_error(error, caller.tenant if caller else None)
     if problem.kind.name == "internal":
         log.error("unforeseen error in %s %s", request.method, request.url.path, exc_info=error)
     return answer(problem)

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from functools import cache
+from itertools import islice
 from typing import Any, TypeVar
 
 import msgspec
-from jsonschema_rs import Draft202012Validator
+from jsonschema_rs import Draft202012Validator, ValidationError, ValidationErrorKind
 
 from gateway.api.endpoint import ApiRequest
 from gateway.api.problems import ApiError, Fault
@@ -19,6 +20,7 @@ T = TypeVar("T", bound=msgspec.Struct)
 _VISIBLE = re.compile(rb"[\x21-\x7e]{1,128}")
 _WAIT = re.compile(r"wait\s*=\s*\"?([0-9]{1,4})\"?")
 WAIT_MOST = 60.0
+FAULTS_MOST = 100  # a body of a million unknown fields gets a short answer, too
 JSON_TYPES = ("application/json",)
 
 
@@ -39,42 +41,59 @@ async def body_of(request: ApiRequest, kind: type[T], *, optional: bool = False)
         return kind()
     if request.headers.get("content-type", "").partition(";")[0].strip().lower() not in JSON_TYPES:
         raise ApiError("unsupported_media_type")
+    instance = _loaded(raw)
     try:
         body: T = _decoder(kind).decode(raw)
     except msgspec.ValidationError as error:
-        raise ApiError("invalid_body", errors=_faults(raw, kind, str(error))) from None
+        first = Fault(_pointer(str(error)), str(error).partition(" - at `")[0])
+        raise ApiError("invalid_body", errors=_faults(instance, kind) or [first]) from None
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         raise ApiError("malformed_body") from None
-    _refuse_doubles(raw)
+    # The decoder's patterns are Python's, whose `$` lets a last newline pass; the schema's do not.
+    if faults := _faults(instance, kind):
+        raise ApiError("invalid_body", errors=faults)
     return body
 
 
-def _refuse_doubles(raw: bytes) -> None:
-    """A key that stands twice means two things to two readers: the one who approved and the one who sends."""
-
-    def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-        found = dict(pairs)
-        if len(found) != len(pairs):
-            raise ApiError("malformed_body", "an object has the same key twice")
-        return found
-
+def _loaded(raw: bytes) -> Any:
+    """The body as plain values, to be checked and not used: its numbers may be floats. Raises ApiError."""
     try:
-        json.loads(raw, object_pairs_hook=unique)
+        return json.loads(raw, object_pairs_hook=_unique)
     except (ValueError, RecursionError):
         raise ApiError("malformed_body") from None
 
 
-def _faults(raw: bytes, kind: Any, first: str) -> list[Fault]:
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """A key that stands twice means two things to two readers: the one who approved and the one who sends."""
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        raise ApiError("malformed_body", "an object has the same key twice")
+    return found
+
+
+def _faults(instance: Any, kind: Any) -> list[Fault]:
     """Every fault of a body, by JSON pointer. The decoder names only the first one."""
     try:
-        instance = json.loads(raw)
-        found = [
-            Fault("".join(f"/{part}" for part in error.instance_path), _message(error.message))
-            for error in _validator(kind).iter_errors(instance)
-        ]
-    except (ValueError, RecursionError):
-        found = []
-    return found or [Fault(_pointer(first), first.partition(" - at `")[0])]
+        found = (fault for error in _validator(kind).iter_errors(instance) for fault in _named(error))
+        return list(islice(found, FAULTS_MOST))
+    except ValueError:  # what the validator cannot take in, the decoder has refused
+        return []
+
+
+def _named(error: ValidationError) -> Iterator[Fault]:
+    """One fault for each field: a validator names fields that are missing or unknown at their parent."""
+    at = "".join(f"/{_escaped(part)}" for part in error.instance_path)
+    match error.kind:
+        case ValidationErrorKind.Required(property=name):
+            yield Fault(f"{at}/{_escaped(name)}", "is required")
+        case ValidationErrorKind.AdditionalProperties(unexpected=names):
+            yield from (Fault(f"{at}/{_escaped(name)}", "there is no such field") for name in names)
+        case _:
+            yield Fault(at, _message(error.message))
+
+
+def _escaped(part: str | int) -> str:
+    return str(part).replace("~", "~0").replace("/", "~1")
 
 
 def _message(text: str) -> str:

@@ -56,7 +56,8 @@ async def list_payout_requests(request: ApiRequest) -> Response[bytes]:
         return not wanted or item.status in wanted
 
     query = ListQuery(limit=asked.limit)
-    page = await merged(offering, query, asked.cursor, fetch, keep, asked.allow_partial)
+    name = f"payout-requests {sorted(wanted)}"
+    page = await merged(offering, query, asked.cursor, fetch, keep, asked.allow_partial, name)
     data = [request_answer(connection, item) for connection, item in page.items]
     lacking = [Omitted(item.name, "does not offer list_requests") for item in targets if item not in offering]
     return json_answer(PayoutRequestList(data, page.next_cursor, lacking + page.omitted))

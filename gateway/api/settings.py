@@ -9,11 +9,13 @@ from gateway.api.answers import SettingsAnswer, WriteAnswer, json_answer
 from gateway.api.context import gateway_of, write
 from gateway.api.endpoint import ApiRequest, caller_of, endpoint
 from gateway.api.payouts import WRITE_PROBLEMS, NoParameters
+from gateway.api.problems import ApiError, Fault
 from gateway.api.reading import body_of, idempotency_key, parameters
 from gateway.engine.connection import Connection
 from gateway.engine.intent import Intent, fingerprint
 from providers.sdk import PayoutSettings
 
+MINIMUM_MOST = 10**15  # as for the amount of a payout
 READ_PROBLEMS = ("invalid_parameter", "unknown_connection", "not_offered", "provider_failed")
 
 
@@ -51,6 +53,8 @@ async def get_settings(request: ApiRequest) -> Response[bytes]:
 async def put_settings(request: ApiRequest) -> Response[bytes]:
     key = idempotency_key(request)
     body = await body_of(request, PayoutSettings)
+    if not 0 <= body.minimum.minor_units <= MINIMUM_MOST:
+        raise ApiError("invalid_body", errors=[Fault("/minimum/minor_units", f"must be 0 to {MINIMUM_MOST}")])
     connection, caller = _connection(request, "put_settings"), caller_of(request)
     intent = Intent(
         tenant=caller.tenant,

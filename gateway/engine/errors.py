@@ -53,3 +53,11 @@ class NotKnowable(EngineError):
 
 class Unavailable(EngineError):
     pass
+
+
+class DecisionRefused(EngineError):
+    pass
+
+
+class SamePerson(EngineError):
+    pass

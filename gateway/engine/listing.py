@@ -43,9 +43,13 @@ class Position(msgspec.Struct, frozen=True, array_like=True):
 
 
 class Cursor(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What the opaque cursor holds. `query` binds it to the filters that it was made with."""
+    """What the opaque cursor holds. `query` binds it to the list and the filters that it was made with.
+
+    `size` is that of the first page: positions count items of pages of that size, whatever limit comes later.
+    """
 
     query: str
+    size: Annotated[int, msgspec.Meta(ge=1, le=200)]
     positions: dict[str, Position]
 
 
@@ -81,12 +85,20 @@ async def merged(
     fetch: Fetch[Item],
     keep: Keep[Item],
     allow_partial: bool,
+    name: str = "payouts",
 ) -> Merged[Item]:
-    """One page over all connections. Raises CursorInvalid, and UpstreamFailed unless partial answers are allowed."""
-    mark = fingerprint(query, connections)
-    positions = _positions(cursor, mark)
+    """One page over all connections. Raises CursorInvalid, and UpstreamFailed unless partial answers are allowed.
+
+    `name`: which list this is, with whatever filters the query does not hold.
+    """
+    mark = fingerprint(name, query, connections)
+    at = _decoded(cursor, mark) if cursor is not None else Cursor(mark, query.limit, {})
+    paged = msgspec.structs.replace(query, limit=at.size)
     sources = await asyncio.gather(
-        *(_gather(item, positions.get(item.name, Position()), query, fetch, keep) for item in connections)
+        *(
+            _gather(item, at.positions.get(item.name, Position()), paged, query.limit, fetch, keep)
+            for item in connections
+        )
     )
     page: Merged[Item] = Merged()
     for source in sources:
@@ -98,13 +110,14 @@ async def merged(
     page.items, after = _interleave(sources, query.limit)
     # A connection that failed goes on where it stood, but does not keep the list alive by itself.
     if any(not after[source.connection.name].ended for source in sources if source.failed is None):
-        page.next_cursor = _encode(Cursor(mark, after))
+        page.next_cursor = _encode(Cursor(mark, at.size, after))
     return page
 
 
-def fingerprint(query: ListQuery, connections: Sequence[Connection]) -> str:
-    names = [connection.name for connection in connections]
-    shape = msgspec.json.encode([names, sorted(query.statuses), query.created_from, query.created_to, query.reference])
+def fingerprint(name: str, query: ListQuery, connections: Sequence[Connection]) -> str:
+    asked = [connection.name for connection in connections]
+    filters = [sorted(query.statuses), query.created_from, query.created_to, query.reference]
+    shape = msgspec.json.encode([name, asked, *filters])
     return hashlib.sha256(shape).hexdigest()[:16]
 
 
@@ -118,12 +131,12 @@ def created_between(created_at: str | None, first: date | None, last: date | Non
 
 
 async def _gather(
-    connection: Connection, start: Position, query: ListQuery, fetch: Fetch[Item], keep: Keep[Item]
+    connection: Connection, start: Position, query: ListQuery, wanted: int, fetch: Fetch[Item], keep: Keep[Item]
 ) -> _Source[Item]:
     source: _Source[Item] = _Source(connection, start, [], start)
     try:
         for _ in range(PAGES_MOST):
-            if source.rest.ended or len(source.found) >= query.limit:
+            if source.rest.ended or len(source.found) >= wanted:
                 break
             await _take_page(source, query, fetch, keep)
     except UpstreamFailed as error:
@@ -162,16 +175,14 @@ def _after(source: _Source[Item], taken: int) -> Position:
     return source.found[taken - 1][1] if taken else source.start
 
 
-def _positions(cursor: str | None, mark: str) -> dict[str, Position]:
-    if cursor is None:
-        return {}
+def _decoded(cursor: str, mark: str) -> Cursor:
     try:
         decoded = msgspec.json.decode(base64.urlsafe_b64decode(cursor.encode() + b"=="), type=Cursor)
     except (ValueError, msgspec.MsgspecError):
         raise CursorInvalid("not a cursor of this API") from None
     if decoded.query != mark:
         raise CursorInvalid("the cursor was made with other filters")
-    return decoded.positions
+    return decoded
 
 
 def _encode(cursor: Cursor) -> str:

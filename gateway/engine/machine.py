@@ -20,9 +20,12 @@ LOOK_UP_WINDOW = 15 * 60  # after it, an absent create needs a person
 REPEAT_AFTER = 60
 RETRY_FIRST, RETRY_MOST = 5, 300
 
+WATCH_FIRST, WATCH_MOST = 5, 300  # between look-ups of what may still appear
+REVIEW_WATCH, REVIEW_WATCH_LATER = 3600, 24 * 3600  # while a person is asked: hourly for a day, then daily
+
 GUARDED_TRIES = 5
 CONVERGENT_TRIES = 3
-CREATE_TRIES_AFTER_429 = 2
+RESENDS_AFTER_429 = 1
 
 REFUSED_FOR = {
     RefusalKind.NOT_FOUND: Reason.NOT_FOUND,
@@ -45,6 +48,7 @@ class Verdict:
     attribution: str | None = None
     maybe_executed: bool = False
     acknowledged: bool = False
+    resend: bool = False  # counts against the one automatic resend of a create
     payout: Payout | None = None
 
 
@@ -89,6 +93,35 @@ def backoff(attempts: int) -> int:
     return min(RETRY_FIRST << min(attempts, 10), RETRY_MOST)
 
 
+def watch(age: int) -> int:
+    """Seconds until the next look-up of something that was last sent `age` seconds ago."""
+    return max(WATCH_FIRST, min(age // 4, WATCH_MOST))
+
+
+def review_watch(age: int) -> int:
+    return REVIEW_WATCH if age < 24 * 3600 else REVIEW_WATCH_LATER
+
+
+def expired(operation: Operation, age: int, expires_after: int) -> Verdict | None:
+    """The verdict on what was never executed and waited too long. `age`: seconds since it was accepted."""
+    waiting = operation.state in (State.ACCEPTED, State.AWAITING_APPROVAL)
+    if waiting and not operation.maybe_executed and age >= expires_after:
+        return Verdict(State.EXPIRED, operation.reason, "it could not be sent in time, and never will be")
+    return None
+
+
+def postponed(operation: Operation) -> Verdict:
+    """The verdict on what is due while its connection is held: the same, a little later."""
+    return Verdict(
+        operation.state,
+        operation.reason,
+        operation.detail,
+        operation.step,
+        backoff(operation.attempts),
+        attribution=operation.attribution,
+    )
+
+
 def after_send(operation: Operation, outcome: Outcome[Any]) -> Verdict:
     """The verdict on one send. `operation.attempts` counts this one already."""
     detail = outcome.evidence.detail
@@ -97,15 +130,7 @@ def after_send(operation: Operation, outcome: Outcome[Any]) -> Verdict:
             wait = backoff(operation.attempts)
             return _waiting(operation, Reason.NOT_SENT, detail, wait)
         case Contradicted():
-            return Verdict(
-                State.NEEDS_REVIEW,
-                Reason.CONTRADICTION,
-                detail,
-                Step.LOOK_UP,
-                RETRY_MOST,
-                alarm=True,
-                maybe_executed=True,
-            )
+            return _contradicted(operation, detail)
         case Unclear():
             return _unclear(operation, detail)
         case Answered(_, result):
@@ -117,24 +142,50 @@ def after_send(operation: Operation, outcome: Outcome[Any]) -> Verdict:
             return _refused(operation, refusal.kind, refusal.retry_after, detail)
 
 
-def after_look_up(operation: Operation, seen: LookUp, age: int) -> Verdict:
-    """The verdict on one look-up. `age`: seconds since the last send."""
+def _contradicted(operation: Operation, detail: str | None) -> Verdict:
+    """A create can be looked up by its reference; a mark that met another reference waits for a person."""
+    step = Step.LOOK_UP if operation.effect is Effect.CREATE else None
+    return Verdict(State.NEEDS_REVIEW, Reason.CONTRADICTION, detail, step, RETRY_MOST, alarm=True, maybe_executed=True)
+
+
+def after_look_up(operation: Operation, seen: LookUp, age: int, window: int = LOOK_UP_WINDOW) -> Verdict:
+    """The verdict on one look-up, `age` seconds after the last send; after `window` an absent create needs a person."""
+    if operation.state in (State.REJECTED, State.CLOSED):
+        return _watched(operation, seen, age)
     match seen:
         case Found(payout, at_target=True, reference_differs=False):
             return _at_target(operation, payout)
         case Found(payout, reference_differs=True):
             detail = "the payout carries another reference"
-            return _review(operation, Reason.CONTRADICTION, detail, alarm=True, payout=payout)
+            return _review(operation, Reason.CONTRADICTION, detail, age, alarm=True, payout=payout)
         case Found(payout):
             return _not_at_target(operation, payout, age)
         case Several():
-            return _review(operation, Reason.SEVERAL, "more than one payout carries this reference", alarm=True)
+            detail = "more than one payout carries this reference"
+            return _review(operation, Reason.SEVERAL, detail, age, alarm=True)
         case Differs(detail):
-            return _review(operation, Reason.CONTRADICTION, detail, alarm=True)
+            return _review(operation, Reason.CONTRADICTION, detail, age, alarm=True)
         case Absent():
-            return _absent(operation, age)
+            return _absent(operation, age, window)
         case LookUpFailed(detail):
-            return _keep(operation, operation.reason or Reason.NOT_CONFIRMED, detail, backoff(operation.attempts))
+            return _keep(operation, operation.reason or Reason.NOT_CONFIRMED, detail, watch(age))
+
+
+def _watched(operation: Operation, seen: LookUp, age: int) -> Verdict:
+    """What is over, for us or for a person, is looked at again: money that appears late must not stay unseen."""
+    match seen:
+        case Found(payout) if operation.state is State.REJECTED:
+            detail = "it was rejected, and yet the provider shows it"
+            return _review(operation, Reason.CONTRADICTION, detail, age, alarm=True, payout=payout)
+        case Found(payout, at_target=True):
+            return Verdict(State.CLOSED, operation.reason, operation.detail, payout=payout)
+        case Several():
+            return Verdict(operation.state, Reason.SEVERAL, "more than one payout carries this reference", alarm=True)
+        case Absent() if operation.state is State.REJECTED:
+            return Verdict(State.REJECTED, operation.reason, operation.detail)
+        case _:
+            wait = watch(age) if operation.state is State.REJECTED else review_watch(age)
+            return Verdict(operation.state, operation.reason, operation.detail, Step.LOOK_UP, wait)
 
 
 def after_crash(operation: Operation) -> Verdict:
@@ -190,28 +241,29 @@ def _at_target(operation: Operation, payout: Payout | None) -> Verdict:
 
 def _not_at_target(operation: Operation, payout: Payout | None, age: int) -> Verdict:
     if operation.reason is Reason.CONFLICT:
-        return _review(operation, Reason.CONFLICT, operation.detail, payout=payout)
+        return _review(operation, Reason.CONFLICT, operation.detail, age, payout=payout)
     if age < QUARANTINE:
         return _keep(operation, Reason.NOT_CONFIRMED, operation.detail, QUARANTINE - age, payout)
     if operation.effect is Effect.GUARDED and operation.unsure < GUARDED_TRIES:
         return Verdict(State.UNKNOWN, Reason.NOT_CONFIRMED, operation.detail, Step.SEND, payout=payout)
-    return _review(operation, Reason.NOT_CONFIRMED, "the provider does not show the change", payout=payout)
+    return _review(operation, Reason.NOT_CONFIRMED, "the provider does not show the change", age, payout=payout)
 
 
-def _absent(operation: Operation, age: int) -> Verdict:
+def _absent(operation: Operation, age: int, window: int) -> Verdict:
     if operation.effect is not Effect.CREATE:
-        return _review(operation, Reason.ABSENT, "the provider no longer shows the payout")
-    if not operation.maybe_executed and operation.reason in REFUSED_FOR.values():
-        return Verdict(State.REJECTED, operation.reason, operation.detail)
-    if not operation.maybe_executed and operation.reason is Reason.RATE_LIMITED:
-        if operation.attempts < CREATE_TRIES_AFTER_429:
-            return Verdict(State.UNKNOWN, Reason.RATE_LIMITED, operation.detail, Step.SEND)
-        return _review(operation, Reason.RATE_LIMITED, operation.detail)
-    if not operation.maybe_executed:
-        return Verdict(State.ACCEPTED, operation.reason, operation.detail, Step.SEND)
-    if age < LOOK_UP_WINDOW:
-        return _keep(operation, operation.reason or Reason.ABSENT, operation.detail, backoff(age // 30))
-    return _review(operation, Reason.ABSENT, "the provider shows no payout with this reference")
+        return _review(operation, Reason.ABSENT, "the provider no longer shows the payout", age)
+    if operation.maybe_executed:
+        if age < window:
+            return _keep(operation, operation.reason or Reason.ABSENT, operation.detail, watch(age))
+        return _review(operation, Reason.ABSENT, "the provider shows no payout with this reference", age)
+    if operation.reason in REFUSED_FOR.values():
+        # Looked up once more when nothing can be executed any longer; found then, it is an alarm.
+        return Verdict(State.REJECTED, operation.reason, operation.detail, Step.LOOK_UP, window)
+    if operation.reason is Reason.RATE_LIMITED:
+        if operation.resends < RESENDS_AFTER_429:
+            return Verdict(State.UNKNOWN, Reason.RATE_LIMITED, operation.detail, Step.SEND, resend=True)
+        return _review(operation, Reason.RATE_LIMITED, operation.detail, age)
+    return Verdict(State.ACCEPTED, operation.reason, operation.detail, Step.SEND)
 
 
 def _keep(
@@ -227,8 +279,10 @@ def _review(
     operation: Operation,
     reason: Reason,
     detail: str | None,
+    age: int,
     alarm: bool = False,
     payout: Payout | None = None,
 ) -> Verdict:
-    """A person must look; the gateway goes on watching."""
-    return Verdict(State.NEEDS_REVIEW, reason, detail, Step.LOOK_UP, 3600, alarm=alarm, payout=payout)
+    """A person must look; the gateway goes on watching. An alarm sounds once."""
+    sounds = alarm and operation.state is not State.NEEDS_REVIEW
+    return Verdict(State.NEEDS_REVIEW, reason, detail, Step.LOOK_UP, review_watch(age), alarm=sounds, payout=payout)

@@ -33,23 +33,32 @@ class Seen:
 
 
 class Reader:
-    """Reads of the engine. They never come from a cache."""
+    """Reads of single payouts and payout requests."""
 
     def __init__(self, store: Store, clock: Callable[[], float] = time.time) -> None:
         self.store = store
         self.clock = clock
 
-    async def payout(self, connection: Connection, id: str) -> Seen:
-        """One payout. Raises PayoutNotFound, NotKnowable, NotOffered, UpstreamFailed, FieldRefused."""
+    async def payout(self, connection: Connection, id: str, for_caller: bool = False) -> Seen:
+        """One payout. Raises PayoutNotFound, NotKnowable, NotOffered, UpstreamFailed, FieldRefused.
+
+        `for_caller`: it may be a moment old. The engine's own reads are always new.
+        """
         connection.provider.check_id(id)
         if "get" not in connection.offers:
             return await self._from_list(connection, id)
         try:
-            payout = await connection.read(connection.provider.get(id))
+            seen = await self._got(connection, id, for_caller)
         except UpstreamFailed as error:
             raise _not_found_or(error, id) from None
-        seen = Seen(payout, self.now(), "provider")
         return await self._complete(connection, seen) if connection.provider.reduced_get else seen
+
+    async def _got(self, connection: Connection, id: str, for_caller: bool) -> Seen:
+        call = connection.provider.get(id)
+        if not for_caller:
+            return Seen(await connection.read(call), self.now(), "provider")
+        kept = await connection.read_for_caller(call, Payout)
+        return Seen(kept.value, kept.at, "provider")
 
     async def request(self, connection: Connection, id: str) -> PayoutRequest:
         """One payout request, from its list: no single read is documented."""

@@ -7,18 +7,22 @@ import contextlib
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from pathlib import Path
 
 import httpx
 
-from gateway.config import Config, build_provider
+from gateway.config import Config, build_provider, resolve_secret
+from gateway.coordination import CachePolicy, Coordination, Policy, Rate, open_coordination
 from gateway.engine.connection import Connection
+from gateway.engine.decisions import Decisions
 from gateway.engine.reading import Reader
 from gateway.engine.routing import Router
+from gateway.engine.running import Runner
 from gateway.engine.writing import Writer
 from gateway.keys import Caller, KeyRing
+from gateway.store.audit import Audit
 from gateway.store.journal import Store
-from gateway.store.sqlite import SqliteStore
+from gateway.store.leases import end_dead_leases
+from gateway.store.opening import open_store
 from gateway.upstream import Upstream
 from gateway.upstream.client import new_client
 
@@ -31,10 +35,13 @@ class Gateway:
 
     config: Config
     connections: dict[str, Connection]
+    coordination: Coordination
     router: Router
     store: Store
     reader: Reader
+    runner: Runner
     writer: Writer
+    decisions: Decisions
     keys: KeyRing
 
 
@@ -45,16 +52,30 @@ async def opened(config: Config, store: Store | None = None) -> AsyncIterator[Ga
     Leaving waits for what is being sent; what is not done by then is looked up at the next start.
     """
     async with contextlib.AsyncExitStack() as stack:
-        connections = {name: await _connect(stack, config, name) for name in config.connections}
-        journal = store or _journal(config.journal.url)
+        coordination = await open_coordination(config.redis.url if config.redis else None, policy_of(config))
+        stack.push_async_callback(coordination.close)
+        connections = {name: await _connect(stack, config, name, coordination) for name in config.connections}
+        journal = store or open_store(config.journal.url)
         stack.push_async_callback(journal.close)
+        await journal.write(end_dead_leases)
         reader = Reader(journal)
-        writer = Writer(connections, journal, reader)
-        await writer.recover()
-        worker = asyncio.create_task(writer.work())
-        stack.push_async_callback(_stop, writer, worker)
+        runner = Runner(connections, journal, reader, audit_of(config), config.operations)
+        worker = asyncio.create_task(runner.work())
+        stack.push_async_callback(_stop, runner, worker)
+        writer = Writer(connections, runner)
         router = Router(connections, config.routes)
-        yield Gateway(config, connections, router, journal, reader, writer, key_ring(config))
+        yield Gateway(
+            config,
+            connections,
+            coordination,
+            router,
+            journal,
+            reader,
+            runner,
+            writer,
+            Decisions(runner),
+            key_ring(config),
+        )
 
 
 def key_ring(config: Config) -> KeyRing:
@@ -72,20 +93,30 @@ def key_ring(config: Config) -> KeyRing:
     )
 
 
-def _journal(url: str) -> Store:
-    return SqliteStore(Path(url.removeprefix("sqlite:///")))
+def audit_of(config: Config) -> Audit:
+    """The audit log with the config's key; without one it shows accidents only."""
+    key = config.audit.key
+    return Audit(resolve_secret(key).reveal().encode() if key else b"")
 
 
-async def _connect(stack: contextlib.AsyncExitStack, config: Config, name: str) -> Connection:
+def policy_of(config: Config) -> Policy:
+    limited = ((name, item.rate) for name, item in config.connections.items() if item.rate)
+    rates = {name: Rate(rate.per_minute, rate.burst) for name, rate in limited}
+    return Policy(rates=rates, cache=CachePolicy(ttl=config.reads.cache or 1.0))
+
+
+async def _connect(
+    stack: contextlib.AsyncExitStack, config: Config, name: str, coordination: Coordination
+) -> Connection:
     settings = config.connections[name]
     provider, credentials = build_provider(name, settings)
     client: httpx.AsyncClient = await stack.enter_async_context(new_client(settings.timeout))
     upstream = Upstream(provider, settings.base_url, credentials, client, timeout=settings.timeout)
-    return Connection(name, provider, upstream)
+    return Connection(name, provider, upstream, coordination, config.reads.cache)
 
 
-async def _stop(writer: Writer, worker: asyncio.Task[None]) -> None:
+async def _stop(runner: Runner, worker: asyncio.Task[None]) -> None:
     worker.cancel()
     with contextlib.suppress(asyncio.CancelledError):
         await worker
-    await writer.drain(DRAIN_SECONDS)
+    await runner.drain(DRAIN_SECONDS)

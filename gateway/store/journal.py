@@ -19,8 +19,16 @@ class JournalError(Exception):
     """The root of what the journal may refuse."""
 
 
+class JournalRefused(Exception):
+    """The journal cannot keep its promise here; the text says why and what would."""
+
+
 class JournalUnavailable(JournalError):
     """A commit failed or its fate is not known: re-read by key before concluding anything."""
+
+
+class StatementRefused(JournalError):
+    """The database refused a statement, a constraint for one: the function's writes are rolled back."""
 
 
 class KeyReused(JournalError):
@@ -51,14 +59,31 @@ class WouldContradict(Refusal):
     """The payout is recorded with another reference, or further on than this mark leads."""
 
 
+@dataclass(frozen=True, slots=True)
+class Dialect:
+    """All that differs between the engines' SQL."""
+
+    name: str
+    now: str  # the database's clock in milliseconds of the epoch
+    skip_locked: str  # ends a SELECT that takes rows which nobody else is taking
+    autonumber: str  # the type of a key that numbers itself
+    has_table: str  # counts the tables of one name
+
+
 class Transaction(Protocol):
-    """What an engine lends to one function: `?` marks parameters."""
+    """What an engine lends to one function: `?` marks parameters. The function lets its errors through."""
+
+    @property
+    def dialect(self) -> Dialect: ...
 
     def execute(self, sql: str, parameters: Sequence[Any] = ()) -> list[Row]: ...
 
 
 class Store(Protocol):
-    """One journal engine. `write` runs the function in a transaction that is durable when it returns."""
+    """One journal engine. `write` runs the function in a transaction that is durable when it returns.
+
+    A function may be run again, after its first run was rolled back: it changes nothing but the database.
+    """
 
     async def write(self, work: Callable[[Transaction], T]) -> T: ...
 
@@ -86,6 +111,7 @@ _RANK = {"reopen": 0, "approve": 1, "process": 2, "complete": 3, "fail": 3}
 def to_row(operation: Operation) -> list[Any]:
     plain = {name: getattr(operation, name) for name in COLUMNS}
     plain["carried"] = msgspec.json.encode(operation.carried).decode()
+    plain["decisions"] = msgspec.json.encode(operation.decisions).decode()
     plain["payout"] = msgspec.json.encode(operation.payout).decode() if operation.payout else None
     plain["acknowledged"] = int(operation.acknowledged)
     return [str(value) if isinstance(value, str) else value for value in plain.values()]
@@ -94,9 +120,16 @@ def to_row(operation: Operation) -> list[Any]:
 def from_row(row: Row) -> Operation:
     plain = dict(zip(COLUMNS, row, strict=True))
     plain["carried"] = msgspec.json.decode(plain["carried"])
+    plain["decisions"] = msgspec.json.decode(plain["decisions"])
     plain["payout"] = msgspec.json.decode(plain["payout"], type=Payout) if plain["payout"] else None
     plain["acknowledged"] = bool(plain["acknowledged"])
     return msgspec.convert(plain, Operation)
+
+
+def now(tx: Transaction) -> int:
+    """The one clock that all gateways share."""
+    milliseconds: int = tx.execute(f"SELECT {tx.dialect.now}")[0][0]
+    return milliseconds
 
 
 def accept(tx: Transaction, operation: Operation, attempt: Attempt | None) -> Accepted:
@@ -104,19 +137,29 @@ def accept(tx: Transaction, operation: Operation, attempt: Attempt | None) -> Ac
 
     Raises KeyReused, DuplicateReference, PayoutBusy, WouldContradict.
     """
-    earlier = _one(tx, "tenant = ? AND key = ? ORDER BY item = ? DESC", operation.tenant, operation.key, operation.item)
+    earlier = _replayed(tx, operation)
     if earlier is not None:
-        if earlier.fingerprint != operation.fingerprint:
-            raise KeyReused(earlier.id)
-        if earlier.item == operation.item:
-            return Accepted(earlier, replayed=True)
+        return earlier
     _refuse_contradiction(tx, operation)
     sql = f"INSERT INTO operation ({_COLUMN_LIST}) VALUES ({_MARKS}) ON CONFLICT DO NOTHING RETURNING id"  # noqa: S608
     if not tx.execute(sql, to_row(operation)):
+        earlier = _replayed(tx, operation)  # another gateway committed the same key meanwhile
+        if earlier is not None:
+            return earlier
         raise _in_the_way(tx, operation)
+    _refuse_contradiction(tx, operation)  # again: another gateway's write may have succeeded just before ours was open
     if attempt is not None:
         add_attempt(tx, attempt)
     return Accepted(operation, replayed=False)
+
+
+def _replayed(tx: Transaction, operation: Operation) -> Accepted | None:
+    earlier = _one(tx, "tenant = ? AND key = ? ORDER BY item = ? DESC", operation.tenant, operation.key, operation.item)
+    if earlier is None:
+        return None
+    if earlier.fingerprint != operation.fingerprint:
+        raise KeyReused(earlier.id)
+    return Accepted(earlier, replayed=True) if earlier.item == operation.item else None
 
 
 def _refuse_contradiction(tx: Transaction, operation: Operation) -> None:
@@ -166,13 +209,15 @@ def add_attempt(tx: Transaction, attempt: Attempt) -> None:
 def claim(tx: Transaction, operation: Operation, attempt: Attempt | None) -> bool:
     """Takes an operation for its next step. False where someone else was faster: the fence has moved on."""
     taken = tx.execute(
-        "UPDATE operation SET fence = fence + 1, state = ?, attempts = ?, sent_at = ?, due_at = ?"
-        " WHERE id = ? AND fence = ? RETURNING id",
+        "UPDATE operation SET fence = fence + 1, state = ?, attempts = ?, sent_at = ?, due_at = ?, lease_owner = ?,"
+        " lease_until = ? WHERE id = ? AND fence = ? RETURNING id",
         (
             str(operation.state),
             operation.attempts,
             operation.sent_at,
             operation.due_at,
+            operation.lease_owner,
+            operation.lease_until,
             operation.id,
             operation.fence - 1,
         ),
@@ -226,9 +271,32 @@ def last_observation(tx: Transaction, connection: str, target: str) -> Observati
     return Observation(connection=connection, target=target, at=at, source=source, payout=seen)
 
 
-def find(tx: Transaction, tenant: str, id: str) -> Operation | None:
-    """A tenant's own operation; a foreign one does not exist."""
-    return _one(tx, "tenant = ? AND id = ?", tenant, id)
+def history(
+    tx: Transaction, tenant: str, connection: str, target: str, limit: int = 200
+) -> tuple[list[Observation], list[Operation]]:
+    """The newest observations of a payout, and the tenant's own operations on it; oldest first."""
+    rows = tx.execute(
+        "SELECT at, source, payout FROM observation WHERE connection = ? AND target = ?"
+        " ORDER BY at DESC, id DESC LIMIT ?",
+        (connection, target, limit),
+    )
+    seen = [
+        Observation(
+            connection=connection, target=target, at=at, source=source, payout=msgspec.json.decode(payout, type=Payout)
+        )
+        for at, source, payout in reversed(rows)
+    ]
+    sql = (
+        f"SELECT {_COLUMN_LIST} FROM operation WHERE tenant = ? AND connection = ? AND kind = 'payout'"  # noqa: S608
+        " AND target = ? ORDER BY id DESC LIMIT ?"
+    )
+    written = [from_row(row) for row in reversed(tx.execute(sql, (tenant, connection, target, limit)))]
+    return seen, written
+
+
+def find(tx: Transaction, tenant: str | None, id: str) -> Operation | None:
+    """A tenant's own operation; a foreign one does not exist. None: for the person on call, anyone's."""
+    return _one(tx, "id = ?", id) if tenant is None else _one(tx, "tenant = ? AND id = ?", tenant, id)
 
 
 def find_by_key(tx: Transaction, tenant: str, key: str, item: str) -> Operation | None:

@@ -1,197 +1,218 @@
 """The journal on SQLite: one file, one writer thread, many transactions under one commit.
 
-Measured on prototypes: a commit with `synchronous=FULL` costs one fdatasync; grouping what waits shares it, and
-a function that fails rolls back to its own savepoint, never its neighbours.
+Measured on prototypes: a commit with `synchronous=FULL` costs one fdatasync; grouping what waits shares it.
 """
 
 from __future__ import annotations
 
-import asyncio
-import queue
-import threading
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from importlib.resources import files
+import contextlib
+import os
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import apsw
 
-from gateway.store.journal import JournalUnavailable, Row, Transaction
+from gateway.store.batch import Broken, Purpose
+from gateway.store.filesystem import MOUNTS, network_type
+from gateway.store.journal import Dialect, Row, StatementRefused
+from gateway.store.journal import JournalRefused as JournalRefused
+from gateway.store.schema import migrate, require_latest
+from gateway.store.threads import ThreadedStore
 
-T = TypeVar("T")
-SCHEMA_VERSION = 1
 GROUP_MOST = 256  # transactions under one commit
+BUSY_MS = 5000  # no gateway ever waits that long: only commands that read are beside it
+OLDEST = (3, 51, 3)  # before it, two connections that write or checkpoint at once could corrupt a WAL
+
+DIALECT = Dialect(
+    name="sqlite",
+    now="CAST(ROUND(unixepoch('subsec') * 1000) AS INTEGER)",
+    skip_locked="",
+    autonumber="INTEGER PRIMARY KEY",
+    has_table="SELECT COUNT(*) FROM sqlite_master WHERE type = 'table' AND name = ?",
+)
+_BEGIN = {
+    Purpose.TOGETHER: "BEGIN IMMEDIATE",
+    Purpose.ALONE: "BEGIN IMMEDIATE",
+    Purpose.READ: "BEGIN",
+    Purpose.MIGRATE: "BEGIN EXCLUSIVE",
+}
+_STATEMENT_ERRORS = (
+    apsw.ConstraintError,
+    apsw.SQLError,
+    apsw.MismatchError,
+    apsw.TooBigError,
+    apsw.RangeError,
+    apsw.BindingsError,
+)
 
 
-class JournalRefused(Exception):
-    """The journal cannot keep its promise here; the text says why and what would."""
-
-
-@dataclass(slots=True)
-class _Job:
-    work: Callable[[Transaction], Any]
-    done: asyncio.Future[Any]
-    loop: asyncio.AbstractEventLoop
-    result: Any = None
-    error: BaseException | None = None
-
-    def report(self) -> None:
-        if self.done.cancelled():
-            return
-        if self.error is not None:
-            self.done.set_exception(self.error)
-        else:
-            self.done.set_result(self.result)
-
-
-class _Cursor:
-    def __init__(self, connection: apsw.Connection) -> None:
-        self.connection = connection
-
-    def execute(self, sql: str, parameters: Sequence[Any] = ()) -> list[Row]:
-        return list(self.connection.execute(sql, tuple(parameters)))
-
-
-class SqliteStore:
+class SqliteStore(ThreadedStore):
     """One file. A second gateway on the same file is refused: it holds the lock for as long as it lives."""
 
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        path.parent.mkdir(parents=True, exist_ok=True)
-        self._lock = _exclusive(path)
-        self._writer = _open(path)
-        _migrate(self._writer)
-        self._reader = _open(path)
-        self._jobs: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
-        self._reads: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
-        self._threads = (
-            threading.Thread(target=self._write_all, name="journal-writer", daemon=True),
-            threading.Thread(target=self._read_all, name="journal-reader", daemon=True),
-        )
-        for thread in self._threads:
-            thread.start()
-
-    async def write(self, work: Callable[[Transaction], T]) -> T:
-        """Runs one function as one transaction. Raises what it raised, or JournalUnavailable."""
-        return await self._submit(self._jobs, work)
-
-    async def read(self, work: Callable[[Transaction], T]) -> T:
-        return await self._submit(self._reads, work)
+    def __init__(self, path: Path, *, version: str | None = None, mounts: Path = MOUNTS) -> None:
+        self.path = path.resolve()  # two names of one file must find one lock
+        _refuse_old(version or apsw.sqlite_lib_version())
+        _refuse_network(self.path, mounts)
+        _make_folder(self.path.parent)
+        self._lock = _exclusive(self.path)
+        try:
+            writer = Session(self.path)
+            migrate(writer)
+        except BaseException:
+            self._lock.close()
+            raise
+        super().__init__([writer], [Session(self.path, reading=True)], GROUP_MOST)
 
     async def close(self) -> None:
-        """Finishes what was handed in, then closes the file."""
-        self._jobs.put(None)
-        self._reads.put(None)
-        for thread in self._threads:
-            await asyncio.to_thread(thread.join)
-        self._reader.close()
-        self._writer.close()
+        await super().close()
         self._lock.close()
 
-    async def _submit(self, jobs: queue.SimpleQueue[_Job | None], work: Callable[[Transaction], T]) -> T:
-        loop = asyncio.get_running_loop()
-        done: asyncio.Future[T] = loop.create_future()
-        jobs.put(_Job(work, done, loop))
-        return await done
 
-    def _write_all(self) -> None:
-        cursor = _Cursor(self._writer)
-        running = True
-        while running:
-            batch, running = _take(self._jobs)
-            if batch:
-                self._commit(cursor, batch)
-                _report(batch)
+class ReadOnlySqlite(ThreadedStore):
+    """For commands: it reads beside a running gateway and takes no lock."""
 
-    def _commit(self, cursor: _Cursor, batch: list[_Job]) -> None:
+    def __init__(self, path: Path) -> None:
+        if not path.is_file():
+            raise JournalRefused(f"{path}: there is no journal here. Is the URL right, and has the gateway run?")
+        session = Session(path.resolve(), reading=True, flags=apsw.SQLITE_OPEN_READONLY)
         try:
-            cursor.execute("BEGIN IMMEDIATE")
-            for job in batch:
-                _run_in_savepoint(cursor, job)
-            cursor.execute("COMMIT")
-        except Exception as error:  # whatever it was, nobody may believe that his transaction is durable
-            if not self._writer.getautocommit():
-                cursor.execute("ROLLBACK")
-            for job in batch:
-                job.error = JournalUnavailable(f"the journal could not commit: {type(error).__name__}")
+            require_latest(session)
+        except BaseException:
+            session.close()
+            raise
+        super().__init__([], [session], 1)
 
-    def _read_all(self) -> None:
-        cursor = _Cursor(self._reader)
-        while (job := self._reads.get()) is not None:
+    async def write(self, work: object) -> Any:
+        raise JournalRefused("the journal is open for reading only")
+
+
+class Session:
+    """One connection to the file."""
+
+    dialect = DIALECT
+
+    def __init__(self, path: Path, *, reading: bool = False, flags: int | None = None) -> None:
+        self._path = path
+        self._reading = reading
+        self._flags = flags if flags is not None else apsw.SQLITE_OPEN_READWRITE | apsw.SQLITE_OPEN_CREATE
+        self._connection: apsw.Connection | None = self._opened()
+
+    def execute(self, sql: str, parameters: Sequence[Any] = ()) -> list[Row]:
+        if self._connection is None:
+            raise Broken("the journal's file is not open")
+        try:
+            return list(self._connection.execute(sql, tuple(parameters)))
+        except _STATEMENT_ERRORS as error:
+            raise StatementRefused(f"SQLite refused a statement: {type(error).__name__}") from None
+        except apsw.Error as error:
+            raise Broken(f"SQLite could not go on: {type(error).__name__}") from None
+
+    def begin(self, purpose: Purpose, before: float) -> None:
+        if self._connection is None:
             try:
-                job.result = job.work(cursor)
-            except Exception as error:
-                job.error = error
-            _report([job])
+                self._connection = self._opened()
+            except JournalRefused as error:
+                raise Broken(str(error)) from None
+        self.execute(_BEGIN[purpose])
 
+    def wait_little(self) -> None:
+        """There is one writer: nobody waits."""
 
-def _take(jobs: queue.SimpleQueue[_Job | None]) -> tuple[list[_Job], bool]:
-    """Waits for one job, then takes whatever else waits already. False: the end was asked for."""
-    batch: list[_Job] = []
-    job = jobs.get()
-    while job is not None:
-        batch.append(job)
-        if len(batch) >= GROUP_MOST:
-            return batch, True
+    def commit(self) -> None:
         try:
-            job = jobs.get_nowait()
-        except queue.Empty:
-            return batch, True
-    return batch, False
+            self.execute("COMMIT")
+        except StatementRefused as error:
+            raise Broken(f"the journal could not commit: {error}") from None
+
+    def rollback(self) -> None:
+        if self._connection is None or self._connection.getautocommit():
+            return
+        try:
+            self.execute("ROLLBACK")
+        except (Broken, StatementRefused):
+            self.close()
+
+    def lost(self) -> bool:
+        return self._connection is None
+
+    def close(self) -> None:
+        if self._connection is not None:
+            with contextlib.suppress(apsw.Error):
+                self._connection.close()
+            self._connection = None
+
+    def _opened(self) -> apsw.Connection:
+        try:
+            connection = apsw.Connection(str(self._path), flags=self._flags)
+            try:
+                connection.setbusytimeout(BUSY_MS)
+                _set_up(connection, self._path, self._reading)
+            except BaseException:
+                connection.close()
+                raise
+        except apsw.Error as error:
+            raise JournalRefused(f"{self._path} cannot be used as a journal: {type(error).__name__}: {error}") from None
+        return connection
 
 
-def _run_in_savepoint(cursor: _Cursor, job: _Job) -> None:
-    cursor.execute("SAVEPOINT job")
-    try:
-        job.result = job.work(cursor)
-    except Exception as error:
-        job.error = error
-        cursor.execute("ROLLBACK TO job")
-    cursor.execute("RELEASE job")
-
-
-def _report(batch: list[_Job]) -> None:
-    def report() -> None:
-        for job in batch:
-            job.report()
-
-    try:
-        batch[0].loop.call_soon_threadsafe(report)
-    except RuntimeError:  # the loop is closed: nobody waits any more, and the commit stands
-        return
-
-
-def _open(path: Path) -> apsw.Connection:
-    connection = apsw.Connection(str(path))
-    connection.setbusytimeout(5000)
-    for pragma in ("journal_mode = WAL", "synchronous = FULL", "foreign_keys = ON"):
+def _set_up(connection: apsw.Connection, path: Path, reading: bool) -> None:
+    pragmas = ["journal_mode = WAL", "synchronous = FULL", "foreign_keys = ON", "fullfsync = ON"]
+    if reading:
+        pragmas = ["query_only = ON"]
+    for pragma in pragmas:
         connection.execute(f"PRAGMA {pragma}")
-    mode = connection.pragma("journal_mode")
-    if mode != "wal" or connection.pragma("synchronous") != 2:
-        raise JournalRefused(f"{path}: the file system does not support SQLite's WAL with synchronous=FULL")
-    return connection
+    mode, synchronous = connection.pragma("journal_mode"), connection.pragma("synchronous")
+    if not reading:
+        require_durable(path, str(mode), int(synchronous))
+
+
+def require_durable(path: Path, mode: str, synchronous: int) -> None:
+    """What the file really took, whatever it was told. Raises JournalRefused."""
+    if mode != "wal" or synchronous != 2:
+        raise JournalRefused(
+            f"{path}: its file system does not support SQLite's WAL with synchronous=FULL. "
+            "Use a local disk, or PostgreSQL."
+        )
+
+
+def _refuse_old(version: str) -> None:
+    if tuple(int(part) for part in version.split(".")) < OLDEST:
+        wanted = ".".join(map(str, OLDEST))
+        raise JournalRefused(f"SQLite {version} can corrupt a journal in WAL mode: install an apsw with {wanted}")
+
+
+def _refuse_network(path: Path, mounts: Path) -> None:
+    kind = network_type(path, mounts)
+    if kind is not None:
+        raise JournalRefused(
+            f"{path} is on a network file system ({kind}), where SQLite can lose what it committed. "
+            "Use a local disk, or PostgreSQL."
+        )
+
+
+def _make_folder(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise JournalRefused(f"{folder} cannot be made: {error.strerror}. Choose another folder.") from None
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise JournalRefused(f"{folder} is not writable for this user. Change its owner, or choose another folder.")
 
 
 def _exclusive(path: Path) -> apsw.Connection:
     """A lock that dies with its process, whatever kills it."""
-    lock = apsw.Connection(f"{path}.lock")
+    lock = None
     try:
-        lock.execute("PRAGMA locking_mode = EXCLUSIVE; BEGIN EXCLUSIVE")
+        lock = apsw.Connection(f"{path}.lock")
+        for statement in ("PRAGMA locking_mode = EXCLUSIVE", "BEGIN EXCLUSIVE"):
+            list(lock.execute(statement))  # apsw stops at the first row that nobody takes
     except apsw.BusyError:
-        lock.close()
+        if lock is not None:
+            lock.close()
         raise JournalRefused(
             f"{path} is in use by another gateway. Stop it first, or use PostgreSQL to run several."
         ) from None
+    except apsw.Error as error:
+        raise JournalRefused(f"{path}.lock cannot be locked: {error}. Choose another folder.") from None
     return lock
-
-
-def _migrate(connection: apsw.Connection) -> None:
-    version = connection.pragma("user_version")
-    if version > SCHEMA_VERSION:
-        raise JournalRefused(f"the journal has schema {version}; this gateway knows up to {SCHEMA_VERSION}")
-    for number in range(version + 1, SCHEMA_VERSION + 1):
-        script = files("gateway.store").joinpath(f"migrations/{number:04d}.sql").read_text("utf-8")
-        with connection:
-            connection.execute(script)
-            connection.pragma("user_version", number)

@@ -15,16 +15,15 @@ from typing import Any, TypeVar
 from urllib.parse import urlencode, urlsplit
 
 import httpx
-from tenacity import AsyncRetrying, retry_if_result, stop_after_attempt, wait_exponential_jitter
 
 from gateway.upstream.outcome import Answered, Contradicted, Evidence, NotSent, Outcome, Refused, Unclear
-from providers.sdk import Call, Malformed, Mismatch, Provider, RefusalKind, Reply, Token
+from gateway.upstream.retrying import RetryBudget, retried
+from providers.sdk import Call, Effect, Malformed, Mismatch, Provider, RefusalKind, Reply, Secret, Token
 
 T = TypeVar("T")
 
 REPLY_LIMIT = 1024 * 1024  # bytes of one decoded reply; files are streamed and have a limit of their own
 FILE_LIMIT = 50 * 1024 * 1024
-UNSENT_TRIES = 3
 TOKEN_MARGIN = 60.0  # seconds before its end at which a minted token is renewed
 _SAFE_TEXT = re.compile(r"[^\x20-\x7e]+")
 
@@ -84,13 +83,17 @@ class Upstream:
         self._token: Token | None = None
         self._token_until = 0.0
         self._minting = asyncio.Lock()
+        self.budget = RetryBudget()
 
-    async def send(self, call: Call[T]) -> Outcome[T]:
-        """Sends a call once; sends again only what provably never left, and once more after a fresh login."""
-        outcome = await self._send_authorised(call)
+    async def send(self, call: Call[T], before: float | None = None) -> Outcome[T]:
+        """Sends a call once; sends again only what provably never left, and once more after a fresh login.
+
+        `before`: nothing leaves after this monotonic time; whoever was paused past it comes too late.
+        """
+        outcome = await self._send_authorised(call, before)
         if self._was_refused_at_the_door(outcome) and self.provider.login(self.credentials) is not None:
             self._token = None
-            outcome = await self._send_authorised(call)
+            outcome = await self._send_authorised(call, before)
         return outcome
 
     async def read(self, call: Call[T]) -> T:
@@ -102,46 +105,50 @@ class Upstream:
 
     async def open(self, call: Call[Any]) -> Stream:
         """Opens a file. The caller must run the chunks to their end or close them. Raises UpstreamFailed."""
+        try:
+            return await self._open(call)
+        except UpstreamFailed as error:
+            if not self._was_refused_at_the_door(error.outcome) or self.provider.login(self.credentials) is None:
+                raise
+        self._token = None
+        return await self._open(call)
+
+    async def _open(self, call: Call[Any]) -> Stream:
         trace = _Trace()
         login = await self._log_in()
         if login is not None:
             raise UpstreamFailed(login)
         try:
             response = await self.client.send(self._request(call, trace), stream=True)
-        except (httpx.HTTPError, OSError, ExceptionGroup) as error:
+        except (httpx.HTTPError, httpx.InvalidURL, OSError, ExceptionGroup) as error:
             raise UpstreamFailed(_failed(trace, error)) from None
-        if response.status_code in call.success:
+        if response.status_code in call.success and _is_file(response, call.accept):
             return Stream(response.headers, _chunks(response))
+        raise UpstreamFailed(await self._no_file(call, response, trace))
+
+    async def _no_file(self, call: Call[Any], response: httpx.Response, trace: _Trace) -> Refused | Unclear:
         try:
+            if response.status_code in call.success:
+                return Unclear(trace.evidence(response.status_code, "the reply is not the file that was asked for"))
             reply = await _read(response)
+        except (httpx.HTTPError, Malformed) as error:
+            return Unclear(trace.evidence(response.status_code, type(error).__name__))
         finally:
             await response.aclose()
-        refusal = self.provider.refusal(call, reply)
-        if refusal.kind is RefusalKind.CREDENTIALS and self._token is not None:
-            self._token = None  # the next call mints a new one
-        raise UpstreamFailed(Refused(trace.evidence(reply.status, refusal.problem.message), refusal))
+        return self._refused(call, reply, trace)
 
-    async def _send_authorised(self, call: Call[T]) -> Outcome[T]:
+    async def _send_authorised(self, call: Call[T], before: float | None) -> Outcome[T]:
         failed = await self._log_in()
         if failed is not None:
             return failed
-        return await self._send_unsent(call)
+        # A read is harmless; of a write, only what provably never left goes out again.
+        again = _unanswered if call.effect is Effect.READ else _unsent
+        return await retried(lambda: self._exchange(call, before), again, self.budget, self.timeout / 2)
 
-    async def _send_unsent(self, call: Call[T]) -> Outcome[T]:
-        outcome = await self._exchange(call)
-        if not isinstance(outcome, NotSent):
-            return outcome
-        retrying = AsyncRetrying(
-            retry=retry_if_result(lambda result: isinstance(result, NotSent)),
-            stop=stop_after_attempt(UNSENT_TRIES - 1),
-            wait=wait_exponential_jitter(initial=0.05, max=1.0),
-            retry_error_callback=lambda state: state.outcome.result() if state.outcome else outcome,
-        )
-        retried: Outcome[T] = await retrying(self._exchange, call)
-        return retried
-
-    async def _exchange(self, call: Call[T]) -> Outcome[T]:
+    async def _exchange(self, call: Call[T], before: float | None = None) -> Outcome[T]:
         trace = _Trace()
+        if before is not None and time.monotonic() > before:
+            return NotSent(trace.evidence(detail="too late to send"))
         try:
             async with asyncio.timeout(self.timeout):
                 response = await self.client.send(self._request(call, trace), stream=True)
@@ -156,15 +163,27 @@ class Upstream:
 
     def _understood(self, call: Call[T], reply: Reply, trace: _Trace) -> Outcome[T]:
         if reply.status not in call.success:
-            refusal = self.provider.refusal(call, reply)
-            evidence = trace.evidence(reply.status, refusal.problem.message)
-            return Unclear(evidence) if refusal.kind is RefusalKind.UNCLEAR else Refused(evidence, refusal)
+            return self._refused(call, reply, trace)
         try:
             return Answered(trace.evidence(reply.status), call.reads(reply))
         except Mismatch as error:
             return Contradicted(trace.evidence(reply.status, str(error)))
         except Malformed as error:
             return Unclear(trace.evidence(reply.status, str(error)))
+
+    def _refused(self, call: Call[Any], reply: Reply, trace: _Trace) -> Refused | Unclear:
+        refusal = self.provider.refusal(call, replace(reply, body=self._without_secrets(reply.body)))
+        evidence = trace.evidence(reply.status, refusal.problem.message)
+        return Unclear(evidence) if refusal.kind is RefusalKind.UNCLEAR else Refused(evidence, refusal)
+
+    def _without_secrets(self, body: bytes) -> bytes:
+        """An error's body for reading: careless servers repeat our credentials in it ("unknown key: ...")."""
+        held = [getattr(self.credentials, name) for name in getattr(self.credentials, "__struct_fields__", ())]
+        held += [self._token.value] if self._token else []
+        for value in held:
+            if isinstance(value, Secret) and value.reveal():
+                body = body.replace(value.reveal().encode(), b"***")
+        return body
 
     def _request(self, call: Call[Any], trace: _Trace) -> httpx.Request:
         url = self.base_url + call.path + ("?" + urlencode(call.query) if call.query else "")
@@ -205,6 +224,14 @@ class Upstream:
         )
 
 
+def _unsent(outcome: Outcome[Any]) -> bool:
+    return isinstance(outcome, NotSent)
+
+
+def _unanswered(outcome: Outcome[Any]) -> bool:
+    return isinstance(outcome, (NotSent, Unclear))
+
+
 def _login_refused(outcome: Refused) -> Refused:
     evidence = replace(outcome.evidence, started=False, detail="login refused")
     return Refused(evidence, outcome.refusal)
@@ -213,6 +240,13 @@ def _login_refused(outcome: Refused) -> Refused:
 def _failed(trace: _Trace, error: BaseException) -> NotSent | Unclear:
     evidence = trace.evidence(detail=type(error).__name__)
     return Unclear(evidence) if evidence.started else NotSent(evidence)
+
+
+def _is_file(response: httpx.Response, media: str) -> bool:
+    """Of the type that we asked for, and in no encoding: we pass it on under that type."""
+    plain = response.headers.get("content-encoding", "identity").lower() == "identity"
+    named: str = response.headers.get("content-type", "")
+    return plain and named.partition(";")[0].strip().lower() == media
 
 
 async def _read(response: httpx.Response) -> Reply:

@@ -30,6 +30,7 @@ from providers.sdk import (
     Reply,
     Secret,
     Token,
+    bare_text,
     convergent,
     decode,
     optional_whole,
@@ -43,6 +44,7 @@ MARK = {**LISTED, 404: RefusalKind.NOT_FOUND, 422: RefusalKind.INVALID}
 
 # Only "pagination details are held on response headers" is documented; a Link header is implied (2026-11-20).
 NEXT_PAGE = re.compile(r'<[^<>]*[?&]page=([1-9][0-9]{0,8})[^<>]*>\s*;\s*rel="?next"?')
+LINK_LIMIT = 4096  # the search takes the square of what a hostile header holds
 
 
 class Credentials(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -99,7 +101,7 @@ class FirstPromoter(Provider):
 
     @read("list_payouts")
     def list_payouts(self, query: ListQuery) -> Call[Page[Payout]]:
-        asked = [("page", query.cursor)] if query.cursor else []
+        asked = [("page", self.check_page(query.cursor))] if query.cursor is not None else []
         words = [word for word in self.words(query.statuses) if word in ("pending", "processing", "completed")]
         if len(query.statuses) == len(words) == 1:
             asked.append(("status", words[0]))
@@ -125,13 +127,13 @@ class FirstPromoter(Provider):
         return Call("PUT", "/payouts/update", query=asked, reads=updated, refuses=MARK)
 
     def _page(self, reply: Reply) -> Page[Payout]:
-        more = NEXT_PAGE.search(reply.headers.get("link", ""))
+        more = NEXT_PAGE.search(reply.headers.get("link", "")[:LINK_LIMIT])
         items = [self._payout(item) for item in decode(reply, list[Record])]
         return Page(items, more[1] if more else None)
 
     def _payout(self, item: Record) -> Payout:
         return Payout(
-            id=str(whole(item.id)),
+            id=self.shown_id(str(whole(item.id))),
             status=self.status(item.status),
             provider_status=item.status,
             amount=self._amount(item),
@@ -168,7 +170,7 @@ class FirstPromoter(Provider):
         try:
             failure = decode(reply, Failure)
         except Malformed:
-            return Problem(message=plain_text(reply.body.decode("ascii", "replace").strip('"')))
+            return Problem(message=bare_text(reply))
         return Problem(message=plain_text(failure.error or failure.message))
 
     def authorize(

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from typing import Any, Generic, Literal, TypeVar
+from typing import Annotated, Any, Generic, Literal, TypeVar
 
 import msgspec
 
@@ -90,8 +90,8 @@ class Envelope(msgspec.Struct, Generic[T]):
 
 
 class Meta(msgspec.Struct):
-    current_page: int
-    last_page: int
+    current_page: msgspec.Raw
+    last_page: msgspec.Raw
 
 
 class Items(msgspec.Struct, Generic[T]):
@@ -140,7 +140,9 @@ class SettingsRecord(msgspec.Struct):
 
 
 class Minted(msgspec.Struct):
-    access_token: str
+    """The token goes into a header as it is: nothing but visible characters."""
+
+    access_token: Annotated[str, msgspec.Meta(pattern=r"^[\x21-\x7e]+$(?!\n)")]
     expires_in: msgspec.Raw
 
 
@@ -286,20 +288,25 @@ class Heldsway(Provider):
     def _bulk(self, url: str, capability: str, ids: Sequence[str]) -> Call[None]:
         if self.bulk_key is None:
             raise NotOffered(capability)
+        if not ids:
+            raise FieldRefused("/ids", "at least one id")
         body = {self.bulk_key: [int(self.check_id(id, f"/ids/{n}")) for n, id in enumerate(ids)]}
         return Call("POST", url, body=msgspec.json.encode(body), reads=acknowledged, refuses=BULK)
 
     def _paging(self, query: ListQuery) -> list[tuple[str, str]]:
-        return [("page", query.cursor or "1"), ("per_page", str(min(query.limit, 100)))]
+        page = "1" if query.cursor is None else self.check_page(query.cursor)
+        return [("page", page), ("per_page", str(min(query.limit, 100)))]
 
     def _page(self, reply: Reply, reads: Any) -> Page[Any]:
         data = decode(reply, Envelope[Items[Record]]).data
-        more = data.meta.current_page < data.meta.last_page
-        return Page([reads(item) for item in data.items], str(data.meta.current_page + 1) if more else None)
+        page, last = whole(data.meta.current_page), whole(data.meta.last_page)
+        if page < 1:
+            raise Malformed("pages are counted from 1")
+        return Page([reads(item) for item in data.items], str(page + 1) if page < last else None)
 
     def _payout(self, item: Record) -> Payout:
         return Payout(
-            id=str(whole(item.id)),
+            id=self.shown_id(str(whole(item.id))),
             status=self.status(item.status),
             provider_status=item.status,
             amount=self._money(item.amount),
@@ -312,7 +319,7 @@ class Heldsway(Provider):
 
     def _request(self, item: Record) -> PayoutRequest:
         return PayoutRequest(
-            id=str(whole(item.id)),
+            id=self.shown_id(str(whole(item.id))),
             status=self.request_statuses.get(item.status, RequestStatus.UNKNOWN),
             provider_status=item.status,
             amount=self._money(item.amount),
@@ -399,7 +406,10 @@ def acknowledged(reply: Reply) -> None:
 
 def minted(reply: Reply) -> Token:
     token = decode(reply, Envelope[Minted]).data
-    return Token(Secret(token.access_token), whole(token.expires_in))
+    expires_in = whole(token.expires_in)
+    if expires_in < 1:
+        raise Malformed("a token that has expired already")
+    return Token(Secret(token.access_token), expires_in)
 
 
 def optional_id(raw: msgspec.Raw) -> str | None:

@@ -36,6 +36,7 @@ from providers.sdk import (
     path,
     plain_text,
     read,
+    whole,
 )
 
 LISTED = {401: RefusalKind.CREDENTIALS, 403: RefusalKind.FORBIDDEN}
@@ -68,7 +69,7 @@ class Full(Reduced):
     gross_amount_cents: str
     reversal_amount_cents: str
     recovery_owed_cents: str
-    commission_count: int
+    commission_count: msgspec.Raw
     approved_at: str | None
     approved_by: str | None
     paid_at: str | None
@@ -104,7 +105,10 @@ class Ledger(Provider):
 
     @read("get_payout")
     def get(self, id: str) -> Call[Payout]:
-        return Call("GET", path("/v1/payouts/{id}", id=self.check_id(id)), reads=self._reduced, refuses=ITEM)
+        def found(reply: Reply) -> Payout:
+            return self.must_echo(self._payout(decode(reply, Reduced)), id=id)
+
+        return Call("GET", path("/v1/payouts/{id}", id=self.check_id(id)), reads=found, refuses=ITEM)
 
     @read("list_payouts")
     def list_payouts(self, query: ListQuery) -> Call[Page[Payout]]:
@@ -123,7 +127,7 @@ class Ledger(Provider):
         def marked(reply: Reply) -> Payout:
             payout = self.must_echo(self._full(reply), id=id, reference=mark.reference)
             # The word for "paid" is published nowhere: the date and our reference are the proof.
-            if payout.paid_at is None:
+            if not payout.paid_at:
                 raise Malformed("the ledger shows no paid_at")
             return payout
 
@@ -145,13 +149,10 @@ class Ledger(Provider):
     def _full(self, reply: Reply) -> Payout:
         return self._payout(decode(reply, Full))
 
-    def _reduced(self, reply: Reply) -> Payout:
-        return self._payout(decode(reply, Reduced))
-
     def _payout(self, item: Reduced) -> Payout:
         full = item if isinstance(item, Full) else None
         return Payout(
-            id=item.id,
+            id=self.shown_id(item.id),
             status=self.status(item.status),
             provider_status=item.status,
             amount=Money.from_minor_text(full.amount_cents, full.currency) if full else None,
@@ -168,7 +169,7 @@ class Ledger(Provider):
             "gross_amount_cents": full.gross_amount_cents,
             "reversal_amount_cents": full.reversal_amount_cents,
             "recovery_owed_cents": full.recovery_owed_cents,
-            "commission_count": full.commission_count,
+            "commission_count": whole(full.commission_count),
             "approved_at": full.approved_at,
             "approved_by": full.approved_by,
         }

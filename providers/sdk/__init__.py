@@ -20,7 +20,7 @@ from providers.sdk.call import (
     path,
     read,
 )
-from providers.sdk.decoding import ABSENT, decode, flag_text, number_text, optional_whole, plain_text, whole
+from providers.sdk.decoding import ABSENT, bare_text, decode, flag_text, number_text, optional_whole, plain_text, whole
 from providers.sdk.errors import FieldRefused, Malformed, Mismatch, NotOffered, ProviderError
 from providers.sdk.money import Money, UnknownCurrency, exponent
 from providers.sdk.payout import (
@@ -81,6 +81,7 @@ __all__ = [
     "Text",
     "Token",
     "UnknownCurrency",
+    "bare_text",
     "convergent",
     "creates",
     "decode",

@@ -60,8 +60,8 @@ class Reply:
     """One HTTP answer. Header names are lower case; the body is bounded by whoever read it."""
 
     status: int
-    headers: Mapping[str, str]
-    body: bytes
+    headers: Mapping[str, str] = field(repr=False)
+    body: bytes = field(repr=False)  # may hold secrets
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +76,7 @@ class Call(Generic[T]):
     path: str
     reads: Callable[[Reply], T]
     query: tuple[tuple[str, str], ...] = ()
-    body: bytes | None = None
+    body: bytes | None = field(default=None, repr=False)  # a login's holds credentials
     headers: tuple[tuple[str, str], ...] = ()
     success: frozenset[int] = frozenset({200})
     refuses: Mapping[int, RefusalKind] = field(default_factory=dict)

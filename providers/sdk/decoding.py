@@ -16,7 +16,9 @@ T = TypeVar("T")
 # The default of a raw field that a provider may leave out; a union with None is not possible for raw fields.
 ABSENT = msgspec.Raw(b"null")
 
-_WHOLE_FLOAT = re.compile(r"-?[0-9]{1,18}\.0{1,6}", re.ASCII)
+# As far as 18 digits: a hostile reply must not become a bignum.
+_WHOLE = re.compile(r"(-?(?:0|[1-9][0-9]{0,17}))(?:\.0{1,6})?", re.ASCII)
+_STRUCTURED = re.compile(r"[{\[<]")
 _PRINTABLE = re.compile(r"[^\x20-\x7e]+")
 
 
@@ -39,20 +41,17 @@ def decode(reply: Reply, kind: type[T]) -> T:
 
 
 def number_text(raw: msgspec.Raw) -> str:
-    """The exact text of a JSON number (or of a string that holds one), for Money. Raises Malformed."""
+    """The exact text of a JSON number (or of a string that holds one), for Money."""
     text = bytes(raw).decode("ascii", "replace").strip()
     return text[1:-1] if len(text) > 1 and text[0] == '"' == text[-1] else text
 
 
 def whole(raw: msgspec.Raw) -> int:
     """A JSON integer, also when it is spelt 42.0, as JSON Schema allows. Raises Malformed."""
-    text = bytes(raw).decode("ascii", "replace").strip()
-    if _WHOLE_FLOAT.fullmatch(text):
-        text = text.partition(".")[0]
-    try:
-        return msgspec.json.decode(text.encode(), type=int)
-    except msgspec.MsgspecError:
-        raise Malformed("a whole number was expected") from None
+    match = _WHOLE.fullmatch(bytes(raw).decode("ascii", "replace").strip())
+    if match is None:
+        raise Malformed("a whole number was expected")
+    return int(match[1])
 
 
 def optional_whole(raw: msgspec.Raw) -> int | None:
@@ -60,10 +59,19 @@ def optional_whole(raw: msgspec.Raw) -> int | None:
 
 
 def plain_text(value: object, limit: int = 200) -> str | None:
-    """A provider's message made safe to show: printable ASCII, one line, bounded."""
-    if not isinstance(value, str) or not value.strip():
+    """A provider's message made safe to show: printable ASCII, one line, bounded.
+
+    It ends where something structured begins: whole records stand in some messages, secrets included.
+    """
+    if not isinstance(value, str):
         return None
-    return _PRINTABLE.sub(" ", value).strip()[:limit]
+    return _PRINTABLE.sub(" ", _STRUCTURED.split(value, 1)[0]).strip()[:limit] or None
+
+
+def bare_text(reply: Reply) -> str | None:
+    """An error that came as plain text or as one JSON string. What is structured may hold secrets: nothing of it."""
+    text = reply.body.decode("ascii", "replace").strip()
+    return None if text.startswith(("{", "[", "<")) else plain_text(text.strip('"'))
 
 
 def flag_text(value: object) -> str | None:

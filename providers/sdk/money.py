@@ -11,7 +11,7 @@ from iso4217 import raw_table
 from providers.sdk.errors import Malformed
 
 # What no real amount exceeds; keeps a hostile reply from becoming a bignum.
-_DECIMAL = re.compile(r"(-?)(0|[1-9][0-9]{0,14})(?:\.([0-9]{1,6}))?", re.ASCII)
+_DECIMAL = re.compile(r"(-?)(0|[1-9][0-9]{0,15})(?:\.([0-9]{1,6}))?", re.ASCII)
 _INTEGER = re.compile(r"-?(?:0|[1-9][0-9]{0,17})", re.ASCII)
 
 

@@ -12,7 +12,8 @@ from providers.sdk.money import Money
 
 T = TypeVar("T")
 
-Text = Annotated[str, msgspec.Meta(min_length=1, max_length=255, pattern=r"^[^\x00-\x1f\x7f]+$")]
+# `$` alone would let a newline at the end pass.
+Text = Annotated[str, msgspec.Meta(min_length=1, max_length=255, pattern=r"^[^\x00-\x1f\x7f]+$(?!\n)")]
 
 
 class PayoutStatus(StrEnum):
@@ -60,8 +61,8 @@ class Payee(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 def masked(account: str | None) -> str | None:
-    """A bank account as people may see it: the last four characters."""
-    return f"…{account[-4:]}" if account else None
+    """A bank account as people may see it: the last four characters, and never more than half of it."""
+    return f"…{account[len(account) - min(4, len(account) // 2) :]}" if account else None
 
 
 class Period(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -132,10 +133,10 @@ class PayeeAccount(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unkno
     """Who to pay, and where: an IBAN, or an account number with its sort code."""
 
     name: Text
-    iban: Annotated[str, msgspec.Meta(pattern=r"^[A-Z]{2}[0-9]{2}[A-Z0-9]{11,30}$")] | None = None
-    account_number: Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9]{1,34}$")] | None = None
-    sort_code: Annotated[str, msgspec.Meta(pattern=r"^[0-9]{6}$")] | None = None
-    bic: Annotated[str, msgspec.Meta(pattern=r"^[A-Z0-9]{8}([A-Z0-9]{3})?$")] | None = None
+    iban: Annotated[str, msgspec.Meta(pattern=r"^[A-Z]{2}[0-9]{2}[A-Z0-9]{11,30}$(?!\n)")] | None = None
+    account_number: Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9]{1,34}$(?!\n)")] | None = None
+    sort_code: Annotated[str, msgspec.Meta(pattern=r"^[0-9]{6}$(?!\n)")] | None = None
+    bic: Annotated[str, msgspec.Meta(pattern=r"^[A-Z0-9]{8}([A-Z0-9]{3})?$(?!\n)")] | None = None
     verification_id: Text | None = None
 
 

@@ -49,6 +49,9 @@ CAPABILITIES = (
 )
 
 
+PAGE = re.compile(r"[1-9][0-9]{0,17}")
+
+
 class NoSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A plugin that needs none."""
 
@@ -216,3 +219,15 @@ class Provider:
         if self.ids.fullmatch(id) is None:
             raise FieldRefused(pointer, f"not an id of {self.name}: it must match {self.ids.pattern}")
         return id
+
+    def shown_id(self, id: str) -> str:
+        """An id out of a reply. Raises Malformed: what is no id of theirs could never be read again."""
+        if self.ids.fullmatch(id) is None:
+            raise Malformed("a reply names an id that is none")
+        return id
+
+    def check_page(self, cursor: str) -> str:
+        """The cursor of a list that is paged by number. Raises FieldRefused."""
+        if PAGE.fullmatch(cursor) is None:
+            raise FieldRefused("/cursor", "not a cursor of this list")
+        return cursor

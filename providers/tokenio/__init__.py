@@ -16,6 +16,9 @@ from urllib.parse import urlsplit
 
 import jwt
 import msgspec
+from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, EllipticCurvePrivateKey
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
@@ -39,6 +42,7 @@ from providers.sdk import (
     Reply,
     Secret,
     Token,
+    bare_text,
     creates,
     decode,
     flag_text,
@@ -156,7 +160,7 @@ class Fault(msgspec.Struct):
 
     message: str | None = None
     error_code: str | None = msgspec.field(default=None, name="errorCode")
-    code: str | None = None
+    code: str | int | None = None  # as a number it says the status again
 
 
 class Failure(msgspec.Struct):
@@ -250,7 +254,11 @@ class TokenIo(Provider):
         if sent is None or sent.ref_id is None or sent.amount is None:
             raise Malformed("the reply does not echo the order")
         payee = sent.creditor or Creditor()
-        accounts = ((payee.iban, order.payee.iban), (payee.account_number, order.payee.account_number))
+        accounts = (
+            (payee.iban, order.payee.iban),
+            (payee.account_number, order.payee.account_number),
+            (payee.sort_code, order.payee.sort_code),
+        )
         if any(got and got != asked for got, asked in accounts):
             raise Mismatch("the reply contradicts the request in: payee")
         return self.must_echo(self._payout(item), reference=order.reference, amount=order.amount)
@@ -259,7 +267,7 @@ class TokenIo(Provider):
         sent = item.initiation or Resolved()
         payee = sent.creditor or Creditor()
         return Payout(
-            id=item.id,
+            id=self.shown_id(item.id),
             status=self.status(item.status),
             provider_status=item.status,
             amount=Money.from_decimal(sent.amount.value, sent.amount.currency) if sent.amount else None,
@@ -289,7 +297,7 @@ class TokenIo(Provider):
         try:
             fault = decode(reply, Failure).error
         except Malformed:  # errors are plain text by default
-            return Problem(message=plain_text(reply.body.decode("ascii", "replace")))
+            return Problem(message=bare_text(reply))
         return Problem(flag_text(fault.error_code or fault.code), plain_text(fault.message))
 
     def authorize(
@@ -318,6 +326,8 @@ def described(order: Order) -> str:
 
 def credited(order: Order) -> Creditor:
     payee: PayeeAccount = order.payee
+    if payee.iban is None and None in (payee.account_number, payee.sort_code):
+        raise FieldRefused("/payee", "needs one account form: iban, or account_number with sort_code")
     if order.amount.currency == "EUR" and payee.verification_id is None:
         raise FieldRefused("/payee/verification_id", "required for EUR: the id of the payee's account verification")
     return Creditor(
@@ -353,8 +363,12 @@ def signed(call: Call[Any], url: str, credentials: SigningKey, now: float) -> st
 
 
 def algorithm_for(key: PrivateKeyTypes) -> str:
-    names = {"Ed25519PrivateKey": "EdDSA", "RSAPrivateKey": "RS256", "EllipticCurvePrivateKey": "ES256"}
-    kinds = [names[kind.__name__] for kind in type(key).__mro__ if kind.__name__ in names]
-    if not kinds:
-        raise ValueError("the private key must be Ed25519, ECDSA P-256 or RSA")
-    return kinds[0]
+    match key:
+        case Ed25519PrivateKey():
+            return "EdDSA"
+        case RSAPrivateKey():
+            return "RS256"
+        case EllipticCurvePrivateKey(curve=SECP256R1()):
+            return "ES256"
+        case _:
+            raise ValueError("the private key must be Ed25519, ECDSA P-256 or RSA")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable
+from typing import Any
 
 import httpx
 import pytest
@@ -18,7 +19,7 @@ READS = {
     "heldsway": ("get_payout", "GET", "/v1/payouts/42", None),
     "tokenio": ("get_payout", "GET", "/payouts/po:test0001:sim", None),
 }
-ORDER = {
+ORDER: dict[str, Any] = {
     "initiation": {
         "refId": "order-1",
         "description": "INV 2026-0415",
@@ -41,17 +42,12 @@ WRITES = {
 
 
 @pytest.fixture
-def anyio_backend() -> str:
-    return "asyncio"
-
-
-@pytest.fixture
 async def opened() -> AsyncIterator[Open]:
     """Opens a client on a simulator, with the credentials that it shows."""
     clients: list[httpx.AsyncClient] = []
 
     def open_client(simulator: Simulator, **headers: str) -> httpx.AsyncClient:
-        transport = httpx.ASGITransport(simulator)  # type: ignore[arg-type]
+        transport = httpx.ASGITransport(simulator)
         shown = {**simulator.description.credentials, **headers}
         client = httpx.AsyncClient(transport=transport, base_url="http://simulator.test", headers=shown)
         clients.append(client)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import time
+from collections.abc import Callable
 from typing import Any
 
 import httpx
@@ -50,14 +51,17 @@ async def test_a_reader_may_not_write(opened: Open) -> None:
     assert (reply.status_code, reply.json()["error"]["code"]) == (403, "FORBIDDEN")
 
 
+_KEYS: dict[str, Callable[[], Any]] = {
+    "EdDSA": ed25519.Ed25519PrivateKey.generate,
+    "ES256": lambda: ec.generate_private_key(ec.SECP256R1()),
+    "RS256": lambda: rsa.generate_private_key(65537, 2048),
+}
+
+
 class _Signer:
     def __init__(self, algorithm: str) -> None:
         self.algorithm = algorithm
-        self.key: Any = {
-            "EdDSA": ed25519.Ed25519PrivateKey.generate,
-            "ES256": lambda: ec.generate_private_key(ec.SECP256R1()),
-            "RS256": lambda: rsa.generate_private_key(65537, 2048),
-        }[algorithm]()
+        self.key: Any = _KEYS[algorithm]()
         public = self.key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
         self.pem = public.decode()
 

@@ -247,6 +247,14 @@ async def test_tokenio_moves_with_the_clock(name: str, end: str, opened: Open) -
     assert seen == ["INITIATION_PENDING", "INITIATION_PROCESSING", end]
 
 
+async def test_tokenio_forgets_the_particulars_of_the_status_before() -> None:
+    simulator = Simulator("tokenio")
+    simulator.advance(id="po:test0004:sim", status="INITIATION_COMPLETED")
+    payout = _payouts(simulator)["po:test0004:sim"]
+    assert payout["bankPaymentStatus"] == "ACPC"
+    assert "statusReasonInformation" not in payout
+
+
 async def test_tokenio_does_not_show_on_whose_behalf(opened: Open) -> None:
     client = opened(Simulator("tokenio"))
     made = await _order(client, onBehalfOfId="tpp-1", unheard="x")

@@ -1,0 +1,123 @@
+"""What is said to Redis, and under which keys. Raises whatever goes wrong; `Link` is there to hear it."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import time
+from typing import Any
+
+from redis.asyncio import BlockingConnectionPool, Redis
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
+
+from gateway.coordination import scripts
+from gateway.coordination.interface import Admission, CircuitState, Kind, Look, Symptom, Verdict
+from gateway.coordination.policy import CircuitPolicy, Patience, Rate
+
+CONNECTIONS = 4  # opened ahead: one answers thousands of commands a second
+
+
+class RedisUrlInvalid(ValueError):
+    """Says nothing of the URL itself: it may hold a password."""
+
+    def __init__(self) -> None:
+        super().__init__("is no Redis URL: redis://, rediss:// or unix://")
+
+
+def new_client(url: str, patience: Patience, connections: int) -> Redis:
+    """No retries, and no greetings that cost a round trip: `Link` decides when to try again. Raises RedisUrlInvalid."""
+    try:
+        pool = BlockingConnectionPool.from_url(
+            url,
+            max_connections=connections,
+            timeout=None,
+            protocol=2,
+            driver_info=None,
+            retry=Retry(NoBackoff(), 0),
+            # Not redis-py's own: it would use `wait_for`, which may swallow a cancellation before Python 3.12.
+            socket_timeout=None,
+            socket_connect_timeout=patience.connect,
+        )
+    except ValueError:
+        raise RedisUrlInvalid from None
+    return Redis(connection_pool=pool)
+
+
+class Commands:
+    """One method per question; each is one round trip."""
+
+    def __init__(self, client: Redis, namespace: str) -> None:
+        database = client.connection_pool.connection_kwargs.get("db") or 0
+        self._prefix = f"{namespace}:{database}"
+        self.channel = f"{self._prefix}:wake"  # channels are one for all databases, hence the number
+        self._run: Any = client.execute_command
+        # Loaded again by themselves where a server has forgotten them.
+        self._take: Any = client.register_script(scripts.TAKE)
+        self._pause: Any = client.register_script(scripts.PAUSE)
+        self._admit: Any = client.register_script(scripts.ADMIT)
+        self._record: Any = client.register_script(scripts.RECORD)
+        self._get: Any = client.register_script(scripts.GET)
+        self._put: Any = client.register_script(scripts.PUT)
+        self._drop: Any = client.register_script(scripts.DROP)
+
+    async def connect(self) -> None:
+        """All connections at once: opening one costs more than a command may take, TLS above all."""
+        async with asyncio.TaskGroup() as opening:
+            for _ in range(CONNECTIONS):
+                opening.create_task(self.ping())
+
+    async def ping(self) -> None:
+        await self._run("PING")
+
+    async def take(self, name: str, rate: Rate | None) -> tuple[float, bool]:
+        """Seconds to wait, and whether that is because of a pause."""
+        limits = [rate.per_second, rate.burst] if rate else [0, 1]
+        ms, paused = await self._take([self._key(name, "bucket"), self._key(name, "pause")], limits)
+        return int(ms) / 1000, bool(paused)
+
+    async def pause(self, name: str, ms: int) -> None:
+        await self._pause([self._key(name, "pause")], [ms])
+
+    async def admit(self, name: str, kind: Kind, policy: CircuitPolicy) -> Admission:
+        verdict, ms = await self._admit([self._circuit_key(name, kind)], [policy.interval])
+        return Admission(Verdict(verdict.decode()), int(ms) / 1000)
+
+    async def record(self, name: str, kind: Kind, symptom: Symptom, probe: bool, policy: CircuitPolicy) -> None:
+        limits = [policy.interval, policy.window, policy.unreachable, policy.errors]
+        await self._record([self._circuit_key(name, kind)], [*limits, symptom.value, int(probe)])
+
+    async def circuit(self, name: str, kind: Kind) -> CircuitState:
+        next_probe, probing = await self._run("HMGET", self._circuit_key(name, kind), "next_probe", "probing")
+        if next_probe is None:
+            return CircuitState.CLOSED
+        return CircuitState.HALF_OPEN if probing else CircuitState.OPEN
+
+    async def get(self, connection: str, key: str) -> Look:
+        generation, now, value = await self._get(self._cache_keys(connection, key), [])
+        return Look(value, int(generation), float(now) - time.monotonic())
+
+    async def put(self, connection: str, key: str, value: bytes, generation: int, until: float) -> None:
+        await self._put(self._cache_keys(connection, key), [generation, value, f"{until:.6f}"])
+
+    async def drop(self, connection: str) -> None:
+        await self._drop([self._key(connection, "generation")], [])
+
+    async def publish(self, message: str) -> None:
+        await self._run("PUBLISH", self.channel, message)
+
+    async def listeners(self) -> int:
+        _, count = await self._run("PUBSUB", "NUMSUB", self.channel)
+        return int(count)
+
+    def _key(self, name: str, what: str) -> str:
+        """The braces keep a connection's keys together, should Redis be a cluster."""
+        return f"{self._prefix}:{{{name}}}:{what}"
+
+    def _circuit_key(self, name: str, kind: Kind) -> str:
+        return self._key(name, f"circuit:{kind.value}")
+
+    def _cache_keys(self, connection: str, key: str) -> list[str]:
+        """Hashed: what callers ask for is nobody's business who lists Redis' keys."""
+        hashed = hashlib.sha256(key.encode("utf-8", "surrogatepass")).hexdigest()[:32]
+        return [self._key(connection, "generation"), self._key(connection, f"read:{hashed}")]

@@ -1,0 +1,132 @@
+"""What people decide of an operation: cancel what never left, release once more, close with a verdict.
+
+`release` and `close` are for a second person: another key than the maker's. Neither believes anyone: a release looks
+up first, and after a close the gateway goes on watching.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Literal
+
+import msgspec
+
+from gateway.engine import machine
+from gateway.engine.errors import DecisionRefused, SamePerson
+from gateway.engine.intent import call_of, intent_of
+from gateway.engine.lookup import look_up
+from gateway.engine.machine import Absent, Found, Verdict
+from gateway.engine.running import Runner, applied
+from gateway.operation import Attempt, Decision, Operation, State, Step
+from gateway.store.journal import Transaction, attempts_of, claim, record
+from gateway.store.leases import free
+
+EVENTS = {"cancel": "cancelled", "release": "released", "close": "closed"}
+Rule = Callable[[Operation, list[Attempt]], Verdict]
+
+
+class Decisions:
+    """People's decisions over the runner's operations."""
+
+    def __init__(self, runner: Runner) -> None:
+        self.runner = runner
+        self.store = runner.store
+
+    async def cancel(self, operation: Operation, by: str) -> Operation:
+        """Ends what was never sent. Raises DecisionRefused."""
+        if operation.state is State.CANCELLED:
+            return operation
+        return await self._decide(operation, Decision(decision="cancel", by=by, at=self.runner.now()), _cancelled)
+
+    async def close(
+        self, operation: Operation, by: str, verdict: Literal["executed", "not_executed"], note: str
+    ) -> Operation:
+        """Ends the waiting with a person's verdict. Raises DecisionRefused, SamePerson."""
+        _other_person(operation, by)
+        if operation.state is State.CLOSED:
+            return operation
+        decision = Decision(decision="close", by=by, at=self.runner.now(), verdict=verdict, note=note)
+        return await self._decide(operation, decision, _closed)
+
+    async def release(self, operation: Operation, by: str) -> Operation:
+        """Sends once more, with the same reference, if a fresh look-up finds nothing.
+
+        Raises DecisionRefused, SamePerson.
+        """
+        _other_person(operation, by)
+        if operation.state is not State.NEEDS_REVIEW:
+            raise DecisionRefused(f"only what needs review can be released; this is {operation.state}")
+        if any(decision.decision == "release" for decision in operation.decisions):
+            raise DecisionRefused("it was released before; a second time could pay twice")
+        connection = self.runner.connections[operation.connection]
+        seen = await look_up(self.runner.reader, connection, intent_of(operation))
+        match seen:
+            case Absent() | Found(at_target=False, reference_differs=False):
+                return await self._send_again(operation, by)
+            case Found():
+                age = (self.runner.now() - operation.sent_at) // 1000
+                return await self.runner.record(operation, machine.after_look_up(operation, seen, age), None, by)
+            case _:
+                raise DecisionRefused("not released: the provider did not show that there is nothing")
+
+    async def _send_again(self, operation: Operation, by: str) -> Operation:
+        now = self.runner.now()
+        decision = Decision(decision="release", by=by, at=now)
+        released = msgspec.structs.replace(
+            operation,
+            fence=operation.fence + 1,
+            state=State.SENDING,
+            attempts=operation.attempts + 1,
+            resends=operation.resends + 1,
+            sent_at=now,
+            due_at=None,
+            updated_at=now,
+            decisions=(*operation.decisions, decision),
+        )
+        attempt = Attempt(operation=operation.id, number=released.attempts, started_at=now)
+        await self._commit(released, attempt, by, EVENTS["release"])
+        connection = self.runner.connections[operation.connection]
+        call = call_of(connection.provider, intent_of(released))
+        return await self.runner.start(released, self.runner.send(released, call))
+
+    async def _decide(self, operation: Operation, decision: Decision, rule: Rule) -> Operation:
+        attempts = await self.store.read(lambda tx: attempts_of(tx, operation.id))
+        verdict = rule(operation, attempts)
+        after = msgspec.structs.replace(
+            applied(operation, verdict, decision.at),
+            fence=operation.fence + 1,
+            decisions=(*operation.decisions, decision),
+        )
+        await self._commit(after, None, decision.by, EVENTS[decision.decision])
+        return after
+
+    async def _commit(self, after: Operation, attempt: Attempt | None, by: str, event: str) -> None:
+        """Takes the operation from whoever holds it; decision and audit entry are one. Raises DecisionRefused."""
+
+        def commit(tx: Transaction) -> bool:
+            held = self.runner.leased(tx, after) if attempt else free(after)
+            taken = claim(tx, held, attempt) and record(tx, held, None, None)
+            if taken:
+                self.runner.audit.append(tx, after, by, event)
+            return taken
+
+        if not await self.store.write(commit):
+            raise DecisionRefused("the operation has just moved on; look again")
+
+
+def _other_person(operation: Operation, by: str) -> None:
+    if operation.maker == by:
+        raise SamePerson(f"{by} made this operation; another key must decide")
+
+
+def _cancelled(operation: Operation, attempts: list[Attempt]) -> Verdict:
+    never_sent = all(attempt.sent is False for attempt in attempts)
+    if operation.state not in (State.ACCEPTED, State.AWAITING_APPROVAL) or not never_sent:
+        raise DecisionRefused(f"it is {operation.state} and may have been sent; only what never left can be cancelled")
+    return Verdict(State.CANCELLED, operation.reason, "cancelled before anything was sent")
+
+
+def _closed(operation: Operation, attempts: list[Attempt]) -> Verdict:
+    if operation.state not in (State.UNKNOWN, State.NEEDS_REVIEW):
+        raise DecisionRefused(f"only what is unknown or needs review can be closed; this is {operation.state}")
+    return Verdict(State.CLOSED, operation.reason, operation.detail, Step.LOOK_UP, machine.REVIEW_WATCH)

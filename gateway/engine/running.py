@@ -1,0 +1,244 @@
+"""The way of one operation once it is accepted: send once, record, look up what is not proven.
+
+The last commit before any send has the state `sending`. Each operation runs in a task of its own: what its caller
+does meanwhile, hanging up included, changes nothing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import os
+import socket
+import time
+from collections.abc import Callable, Coroutine, Mapping
+from typing import Any
+from uuid import uuid4
+
+import msgspec
+
+from gateway import metrics
+from gateway.config import Operations
+from gateway.engine import machine
+from gateway.engine.connection import Connection
+from gateway.engine.intent import call_of, intent_of
+from gateway.engine.lookup import look_up
+from gateway.engine.machine import Verdict
+from gateway.engine.reading import Reader
+from gateway.operation import Attempt, Observation, Operation, State, Step
+from gateway.store.audit import GATEWAY, Audit
+from gateway.store.journal import JournalUnavailable, Store, Transaction, claim, record
+from gateway.store.leases import Claimed, claim_due, free, leased
+from gateway.upstream import Outcome
+from providers.sdk import Call, Payout
+
+log = logging.getLogger("gateway.operations")
+
+CLAIM_MOST = 100  # how many operations one round takes
+IDLE_SECONDS = 1.0  # how often the journal is asked for what is due
+SEND_WITHIN = 10.0  # seconds after the `sending` commit in which the send must begin: a paused process comes too late
+
+
+class Runner:
+    """Runs accepted operations of all connections over one journal."""
+
+    def __init__(
+        self,
+        connections: Mapping[str, Connection],
+        store: Store,
+        reader: Reader,
+        audit: Audit,
+        knobs: Operations,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self.connections = connections
+        self.store = store
+        self.reader = reader
+        self.audit = audit
+        self.knobs = knobs
+        self.clock = clock
+        self.owner = f"{socket.gethostname()}:{os.getpid()}:{uuid4().hex[:8]}"
+        self.tasks: dict[str, asyncio.Task[Operation]] = {}
+        self.woken = asyncio.Event()
+
+    def now(self) -> int:
+        """Milliseconds of the epoch."""
+        return int(self.clock() * 1000)
+
+    def leased(self, tx: Transaction, operation: Operation) -> Operation:
+        """The operation as this gateway's alone, by the database's clock, until it is recorded or the lease ends."""
+        return leased(tx, operation, self.owner, self.knobs.lease * 1000)
+
+    def start(self, operation: Operation, work: Coroutine[Any, Any, Operation]) -> asyncio.Task[Operation]:
+        task = asyncio.ensure_future(work)
+        self.tasks[operation.id] = task
+        task.add_done_callback(lambda done: self._done(operation.id, done))
+        return task
+
+    async def send(self, operation: Operation, call: Call[Any]) -> Operation:
+        """Sends an operation whose `sending` is committed, and goes on to its next rest."""
+        before = time.monotonic() + SEND_WITHIN
+        return await self.conclude(operation, await self.connections[operation.connection].send(call, before))
+
+    async def conclude(self, operation: Operation, outcome: Outcome[Any]) -> Operation:
+        """Records what became of a send; looks up at once where that is the next step."""
+        verdict = machine.after_send(operation, outcome)
+        if verdict.hold:
+            self.connections[operation.connection].hold(verdict.detail)
+        operation = await self.record(operation, verdict, _finished(operation, outcome, self.now()))
+        if operation.step is Step.LOOK_UP and verdict.delay == 0:
+            operation = await self.look_up(operation)
+        return operation
+
+    async def look_up(self, operation: Operation) -> Operation:
+        """Asks the provider, and records what that means."""
+        connection = self.connections[operation.connection]
+        seen = await look_up(self.reader, connection, intent_of(operation))
+        age = (self.now() - operation.sent_at) // 1000
+        verdict = machine.after_look_up(operation, seen, age, self.knobs.lookup_window)
+        return await self.record(operation, verdict, None)
+
+    async def resume(self, operation: Operation) -> Operation:
+        """Does the next step of an operation that this gateway holds."""
+        connection = self.connections[operation.connection]
+        late = machine.expired(operation, (self.now() - operation.created_at) // 1000, self.knobs.expires_after)
+        if late is not None:
+            return await self.record(operation, late, None)
+        if not await connection.usable():
+            return await self.record(operation, machine.postponed(operation), None)
+        if operation.step is not Step.SEND:
+            return await self.look_up(operation)
+        sending = await self._begin(operation)
+        if sending is None:
+            return operation
+        return await self.send(sending, call_of(connection.provider, intent_of(sending)))
+
+    async def _begin(self, operation: Operation) -> Operation | None:
+        """Commits `sending`, and only then may anything leave. None: someone else has moved the fence."""
+
+        def commit(tx: Transaction) -> Operation | None:
+            sending = self.leased(tx, _sending(operation, self.now()))
+            attempt = Attempt(operation=sending.id, number=sending.attempts, started_at=sending.sent_at)
+            if not claim(tx, sending, attempt):
+                return None
+            self.audit.append(tx, sending, GATEWAY, "sending")
+            return sending
+
+        return await self.store.write(commit)
+
+    async def record(
+        self, operation: Operation, verdict: Verdict, attempt: Attempt | None, actor: str = GATEWAY
+    ) -> Operation:
+        """Commits a verdict, its evidence and its audit entry together, if the fence still holds."""
+        after = free(applied(operation, verdict, self.now()))
+        seen = self._observation(after, verdict.payout)
+        changed = (after.state, after.reason) != (operation.state, operation.reason) or attempt is not None
+
+        def commit(tx: Transaction) -> bool:
+            held = record(tx, after, attempt, seen)
+            if held and changed:
+                self.audit.append(tx, after, actor, "recorded")
+            return held
+
+        if not await self.store.write(commit):
+            log.warning("operation %s has moved on; this result is kept as evidence only", after.id)
+        self._tell(after, verdict)
+        return after
+
+    async def work(self) -> None:
+        """Goes on with whatever is due, until cancelled."""
+        while True:
+            try:
+                await self.resume_due()
+            except JournalUnavailable:
+                log.warning("the journal is unavailable; trying again")
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self.woken.wait(), IDLE_SECONDS)
+            self.woken.clear()
+
+    async def resume_due(self) -> None:
+        """One round: takes what is due and nobody else's, and runs each to its next rest."""
+        lease = self.knobs.lease * 1000
+        taken = await self.store.write(lambda tx: claim_due(tx, self.owner, CLAIM_MOST, lease))
+        known = [item for item in taken if item.operation.connection in self.connections]
+        tasks = [self.start(item.operation, self._go_on(item)) for item in known]
+        if tasks:
+            await asyncio.wait(tasks)
+
+    async def _go_on(self, claimed: Claimed) -> Operation:
+        """A process that died while sending leaves `unknown`, never a place in the queue."""
+        operation = claimed.operation
+        if not claimed.interrupted:
+            return await self.resume(operation)
+        return await self.record(operation, machine.after_crash(operation), None)
+
+    async def drain(self, seconds: float) -> None:
+        """Waits for what is being sent. What is not done then stays `sending`, and is looked up later."""
+        if self.tasks:
+            await asyncio.wait(self.tasks.values(), timeout=seconds)
+
+    def _done(self, id: str, task: asyncio.Task[Operation]) -> None:
+        self.tasks.pop(id, None)
+        if not task.cancelled() and task.exception() is not None:
+            # The journal says `sending`: once its lease has ended, someone looks up what became of it.
+            log.error("operation %s was interrupted", id, exc_info=task.exception())
+
+    def _tell(self, operation: Operation, verdict: Verdict) -> None:
+        metrics.operations.labels(operation.connection, operation.action, operation.state).inc()
+        if verdict.alarm:
+            metrics.alarms.labels(operation.connection, operation.reason).inc()
+            log.error("operation %s needs a person: %s %s", operation.id, operation.reason, operation.detail)
+
+    def _observation(self, operation: Operation, payout: Payout | None) -> Observation | None:
+        if payout is None:
+            return None
+        source = f"operation {operation.id}"
+        return Observation(
+            connection=operation.connection, target=payout.id, at=self.now(), source=source, payout=payout
+        )
+
+
+def applied(operation: Operation, verdict: Verdict, now: int) -> Operation:
+    """The operation as a verdict leaves it."""
+    target = operation.target or (verdict.payout.id if verdict.payout else None)
+    return msgspec.structs.replace(
+        operation,
+        state=verdict.state,
+        reason=verdict.reason,
+        detail=verdict.detail,
+        attribution=verdict.attribution,
+        unsure=operation.unsure + verdict.maybe_executed,
+        resends=operation.resends + verdict.resend,
+        acknowledged=operation.acknowledged or verdict.acknowledged,
+        step=verdict.step,
+        due_at=now + verdict.delay * 1000 if verdict.step else None,
+        payout=verdict.payout or operation.payout,
+        target=target,
+        updated_at=now,
+    )
+
+
+def _sending(operation: Operation, now: int) -> Operation:
+    return msgspec.structs.replace(
+        operation,
+        fence=operation.fence + 1,
+        state=State.SENDING,
+        attempts=operation.attempts + 1,
+        sent_at=now,
+        due_at=None,
+    )
+
+
+def _finished(operation: Operation, outcome: Outcome[Any], now: int) -> Attempt:
+    seen = outcome.evidence
+    return Attempt(
+        operation=operation.id,
+        number=operation.attempts,
+        started_at=now - seen.milliseconds,
+        finished_at=now,
+        sent=seen.started,
+        http_status=seen.status,
+        outcome=type(outcome).__name__.lower(),
+        detail=seen.detail,
+    )

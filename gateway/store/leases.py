@@ -1,0 +1,62 @@
+"""Leases: which gateway is at an operation, and until when by the clock of the database that all of them share."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import msgspec
+
+from gateway.operation import Operation, State
+from gateway.store.journal import COLUMNS, Transaction, from_row, now
+
+
+@dataclass(frozen=True, slots=True)
+class Claimed:
+    """`interrupted`: whoever had it stalled or died while sending. It may have been sent: record `unknown`."""
+
+    operation: Operation
+    interrupted: bool
+
+
+def leased(tx: Transaction, operation: Operation, owner: str, lease_ms: int) -> Operation:
+    """The operation with a lease from now on; `accept`, `claim` and `record` write it."""
+    return msgspec.structs.replace(operation, lease_owner=owner, lease_until=now(tx) + lease_ms)
+
+
+def free(operation: Operation) -> Operation:
+    """The operation without a lease, for when it comes to rest."""
+    return msgspec.structs.replace(operation, lease_owner=None, lease_until=None)
+
+
+def end_dead_leases(tx: Transaction) -> None:
+    """At the start: a SQLite journal is one gateway's alone, so that every lease in it is a dead one's."""
+    if tx.dialect.name == "sqlite":
+        tx.execute("UPDATE operation SET lease_until = 0 WHERE lease_until > 0")
+
+
+def claim_due(tx: Transaction, owner: str, limit: int, lease_ms: int) -> list[Claimed]:
+    """Takes what is due, and what someone left in `sending`, unless a lease holds it. The longest overdue first.
+
+    Each comes back with its fence moved on, in the state in which it was found.
+    """
+    chosen = _unheld(tx, limit)
+    if not chosen:
+        return []
+    marks = ", ".join("?" for _ in chosen)
+    rows = tx.execute(
+        f"UPDATE operation SET fence = fence + 1, lease_owner = ?, lease_until = {tx.dialect.now} + ?"  # noqa: S608
+        f" WHERE id IN ({marks}) RETURNING {', '.join(COLUMNS)}",
+        [owner, lease_ms, *chosen],
+    )
+    taken = {operation.id: operation for operation in map(from_row, rows)}
+    return [Claimed(taken[id], taken[id].state is State.SENDING) for id in chosen]
+
+
+def _unheld(tx: Transaction, limit: int) -> list[str]:
+    clock = now(tx)
+    rows = tx.execute(
+        "SELECT id FROM operation WHERE (state = 'sending' OR due_at <= ?) AND COALESCE(lease_until, 0) <= ?"  # noqa: S608
+        f" ORDER BY COALESCE(due_at, lease_until, 0), id LIMIT ? {tx.dialect.skip_locked}",
+        (clock, clock, limit),
+    )
+    return [row[0] for row in rows]

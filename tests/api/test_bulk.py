@@ -1,0 +1,136 @@
+"""Bulk marks: many ids, an outcome for every one of them, each executed once."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from gateway.api.problems import PREFIX
+from tests.api.conftest import problem
+from tests.api.test_operations_reached import bulk_stack
+from tests.conftest import Stack
+
+pytestmark = pytest.mark.anyio
+
+
+async def bulk(stack: Stack, action: str, ids: list[str], key: str = "key-1", **more: Any) -> httpx.Response:
+    return await stack.write("POST", f"/v1/payouts/bulk/{action}", {"ids": ids, **more}, key)
+
+
+def outcomes(answer: httpx.Response) -> dict[str, tuple[str, str | None]]:
+    """Each id's state, and the problem that it met."""
+    assert answer.status_code == 200, answer.text
+    return {
+        item["id"]: (item["state"], item["error"]["type"].removeprefix(PREFIX) if item["error"] else None)
+        for item in answer.json()["data"]
+    }
+
+
+MIXED = {
+    "sway:42": ("succeeded", None),
+    "promo:2710287": ("succeeded", None),
+    "sway:46": ("rejected", "conflict"),
+    "sway:9999": ("rejected", "payout_not_found"),
+    "promo:9999": ("rejected", "payout_not_found"),
+    "aff:po_test_0001": ("refused", "not_offered"),
+    "sway:..": ("refused", "field_refused"),
+    "nowhere:1": ("refused", "unknown_connection"),
+    "42": ("refused", "payout_not_found"),
+    "sway:43": ("succeeded", None),
+}
+
+
+async def test_each_id_has_its_own_outcome_in_the_callers_order(stack: Stack) -> None:
+    answer = await bulk(stack, "process", list(MIXED))
+    assert list(outcomes(answer).items()) == list(MIXED.items())
+    for item in answer.json()["data"]:
+        assert (item["operation"] is None) == (item["state"] == "refused")
+        assert (item["payout"] is None) == (item["state"] != "succeeded")
+    marked = [id for entry in await stack.executed("sway") for id in entry["ids"]]
+    assert sorted(marked) == ["42", "43"]
+    listed = (await stack.call.get("/v1/operations")).json()["data"]
+    assert len(listed) == sum(state != "refused" for state, _ in MIXED.values())
+
+
+async def test_a_replay_answers_the_same_and_sends_nothing(stack: Stack) -> None:
+    ids = ["sway:42", "promo:2710287", "sway:46"]
+    first = await bulk(stack, "complete", ids, reference="TXN-1")
+    again = await bulk(stack, "complete", ids, reference="TXN-1")
+    assert again.headers["idempotent-replayed"] == "true"
+    assert again.json() == first.json()
+    assert len(await stack.executed("sway")) + len(await stack.executed("promo")) == 2
+
+
+async def test_a_key_belongs_to_one_list(stack: Stack) -> None:
+    await bulk(stack, "process", ["sway:42"])
+    for ids, more in ((["sway:42", "sway:43"], {}), (["sway:43"], {}), (["sway:42"], {"notes": "x"})):
+        problem(await bulk(stack, "process", ids, **more), "idempotency_key_reused")
+    problem(await bulk(stack, "complete", ["sway:42"]), "idempotency_key_reused")
+    problem(await stack.write("POST", "/v1/payouts/sway:42/complete", {}), "idempotency_key_reused")
+    assert len(await stack.executed("sway")) == 1
+
+
+async def test_one_by_one_the_reference_and_notes_travel_along(stack: Stack) -> None:
+    answer = await bulk(stack, "complete", ["sway:42", "sway:44"], reference="TXN-1", notes="Paid")
+    assert {tuple(item["operation"]["carried"]) for item in answer.json()["data"]} == {("reference", "notes")}
+    assert [entry["reference"] for entry in await stack.executed("sway", "complete_payout")] == ["TXN-1", "TXN-1"]
+
+
+async def test_the_ledger_completes_in_bulk_only_with_a_reference(stack: Stack) -> None:
+    ids = ["aff:po_test_0002", "aff:po_test_0006"]
+    refused = outcomes(await bulk(stack, "complete", ids, "key-1"))
+    assert refused == dict.fromkeys(ids, ("refused", "field_refused"))
+    done = outcomes(await bulk(stack, "complete", ids, "key-2", reference="TXN-1"))
+    assert done == dict.fromkeys(ids, ("succeeded", None))
+
+
+async def test_a_hundred_payouts_are_marked_once_each(stack: Stack) -> None:
+    sample = (await stack.control("promo", "GET", "state"))["payouts"][0]
+    payouts = [{**sample, "id": 5_000 + number} for number in range(100)]
+    await stack.control("promo", "POST", "seed", {"payouts": payouts})
+    ids = [f"promo:{payout['id']}" for payout in payouts]
+    assert set(outcomes(await bulk(stack, "complete", ids)).values()) == {("succeeded", None)}
+    marked = [id for entry in await stack.executed("promo") for id in entry["ids"]]
+    assert sorted(marked) == sorted(str(payout["id"]) for payout in payouts)
+
+
+async def test_who_is_not_waited_for_is_followed_by_his_operation(stack: Stack) -> None:
+    for _ in range(2):
+        await stack.fault("sway", "delay", "mark_payout_processing", seconds=0.5)
+    answer = await stack.write("POST", "/v1/payouts/bulk/process", {"ids": ["sway:42", "sway:43"]}, Prefer="wait=0")
+    for item in answer.json()["data"]:
+        assert item["state"] in ("accepted", "sending")
+        shown = await stack.call.get(f"/v1/operations/{item['operation']['id']}")
+        assert shown.json()["operation"]["payout_id"] == item["id"]
+    later = await bulk(stack, "process", ["sway:42", "sway:43"])
+    assert set(outcomes(later).values()) == {("succeeded", None)}
+
+
+async def test_a_lost_answer_concerns_its_own_id_only(stack: Stack) -> None:
+    await stack.fault("promo", "reset", "update_payout")
+    answer = outcomes(await bulk(stack, "complete", ["promo:2710287", "promo:2710292", "sway:42"]))
+    assert sorted(answer.values()) == [("succeeded", None), ("succeeded", None), ("unknown", None)]
+
+
+async def test_the_providers_own_bulk_call_is_believed_only_by_id(tmp_path: Path) -> None:
+    """It passes over what cannot be marked, and says nothing: each id is read afterwards."""
+    async with bulk_stack(tmp_path) as stack:
+        answer = outcomes(await bulk(stack, "process", ["sway:42", "sway:46", "sway:9999"]))
+        assert answer["sway:42"] == ("succeeded", None)
+        assert answer["sway:46"][0] not in ("succeeded", "rejected")
+        assert answer["sway:9999"][0] not in ("succeeded", "rejected")
+        assert len(await stack.executed("sway", "bulk_mark_processing")) == 1
+        await bulk(stack, "process", ["sway:42", "sway:46", "sway:9999"])
+        assert len(await stack.executed("sway")) == 1
+
+
+async def test_a_bulk_call_never_names_a_payout_with_an_open_write(tmp_path: Path) -> None:
+    async with bulk_stack(tmp_path) as stack:
+        await stack.fault("sway", "delay", "fail_payout", seconds=0.5)
+        await stack.write("POST", "/v1/payouts/sway:42/fail", {}, "key-0", Prefer="wait=0")
+        answer = outcomes(await bulk(stack, "process", ["sway:42", "sway:43"]))
+        assert answer == {"sway:42": ("refused", "payout_busy"), "sway:43": ("succeeded", None)}
+        assert await stack.executed("sway", "bulk_mark_processing") == []

@@ -1,0 +1,23 @@
+"""What every contract test asks for: a provider's name, its oracle and its contract."""
+
+from __future__ import annotations
+
+import pytest
+
+from contracts.document import Document
+from tests.contracts.oracle import PROVIDERS, Oracle, oracle_of
+
+
+@pytest.fixture(params=PROVIDERS)
+def provider(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+@pytest.fixture
+def oracle(provider: str) -> Oracle:
+    return oracle_of(provider)
+
+
+@pytest.fixture
+def document(provider: str) -> Document:
+    return Document.load(provider)

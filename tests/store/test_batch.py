@@ -1,0 +1,139 @@
+"""Who shares a commit with whom, told by a session that only takes notes."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import pytest
+
+from gateway.store import threads
+from gateway.store.batch import Broken, Contended, Purpose
+from gateway.store.journal import JournalUnavailable, Row
+from gateway.store.postgres import DIALECT
+from gateway.store.threads import ThreadedStore
+
+pytestmark = pytest.mark.anyio
+
+
+class Notes:
+    """A session that does what the test says and remembers the order of everything."""
+
+    dialect = DIALECT
+
+    def __init__(self) -> None:
+        self.taken: list[str] = []
+        self.fails: dict[str, Exception] = {}
+
+    def execute(self, sql: str, parameters: Sequence[Any] = ()) -> list[Row]:
+        self._note(sql)
+        return []
+
+    def begin(self, purpose: Purpose, before: float) -> None:
+        self._note(f"begin {purpose.value}")
+
+    def wait_little(self) -> None:
+        self._note("wait little")
+
+    def commit(self) -> None:
+        self._note("commit")
+
+    def rollback(self) -> None:
+        self._note("rollback")
+
+    def lost(self) -> bool:
+        return False
+
+    def close(self) -> None:
+        self._note("close")
+
+    def _note(self, text: str) -> None:
+        self.taken.append(text)
+        if text in self.fails:
+            raise self.fails.pop(text)
+
+
+async def run(session: Notes, *works: str) -> list[Any]:
+    """Each work is one statement; all wait while the writer is busy with the first."""
+    store = ThreadedStore([session], [], 10)
+    gate = threading.Event()
+    blocker = asyncio.ensure_future(store.write(lambda tx: gate.wait(5)))
+    await asyncio.sleep(0.01)
+    waiting = [asyncio.ensure_future(store.write(_saying(work))) for work in works]
+    await asyncio.sleep(0)
+    gate.set()
+    await blocker
+    session.taken = session.taken[2:]  # the blocker's own transaction
+    results = await asyncio.gather(*waiting, return_exceptions=True)
+    await store.close()
+    return results
+
+
+def _saying(text: str) -> Callable[[Any], str]:
+    def work(tx: Any) -> str:
+        tx.execute(text)
+        return text
+
+    return work
+
+
+def kept(session: Notes) -> list[str]:
+    return [text for text in session.taken if "SAVEPOINT" not in text]
+
+
+async def test_those_who_wait_share_a_commit_and_wait_for_locks_only_at_first() -> None:
+    session = Notes()
+    assert await run(session, "a", "b", "c") == ["a", "b", "c"]
+    assert kept(session) == ["begin together", "a", "wait little", "b", "c", "commit", "close"]
+
+
+async def test_who_meets_a_lock_ends_the_sharing_and_goes_on_alone() -> None:
+    session = Notes()
+    session.fails["b"] = Contended("a lock")
+    assert await run(session, "a", "b", "c") == ["a", "b", "c"]
+    assert kept(session) == [
+        *("begin together", "a", "wait little", "b", "commit"),
+        *("begin alone", "b", "commit", "begin alone", "c", "commit", "close"),
+    ]
+
+
+async def test_a_commit_that_errs_is_told_to_all_who_shared_it_each_with_an_error_of_his_own() -> None:
+    session = Notes()
+    session.wait_little = lambda: session.fails.update(commit=Broken("power cut"))  # type: ignore[method-assign]
+    results = await run(session, "a", "b", "c")
+    assert [type(result) for result in results] == [JournalUnavailable] * 3
+    assert len({id(result) for result in results}) == 3
+    assert kept(session) == ["begin together", "a", "b", "c", "commit", "rollback", "close"]
+
+
+async def test_a_transaction_that_breaks_before_its_commit_is_run_again_one_by_one() -> None:
+    session = Notes()
+    session.fails["b"] = Broken("disk full")
+    assert await run(session, "a", "b", "c") == ["a", "b", "c"]
+    assert kept(session) == [
+        *("begin together", "a", "wait little", "b", "rollback", "rollback"),
+        *("begin alone", "a", "commit", "begin alone", "b", "commit", "begin alone", "c", "commit", "close"),
+    ]
+
+
+async def test_after_a_lock_was_met_nobody_shares_for_a_while(monkeypatch: pytest.MonkeyPatch) -> None:
+    shares: list[list[str]] = []
+    for seconds in (60.0, 0.0):
+        monkeypatch.setattr(threads, "ALONE_SECONDS", seconds)
+        session = Notes()
+        session.fails["b"] = Contended("a lock")
+        store = ThreadedStore([session], [], 10)
+        for _ in range(2):
+            gate = threading.Event()
+            blocker = asyncio.ensure_future(store.write(lambda tx, gate=gate: gate.wait(5)))  # type: ignore[misc]
+            await asyncio.sleep(0.01)
+            waiting = [asyncio.ensure_future(store.write(_saying(text))) for text in ("a", "b")]
+            await asyncio.sleep(0)
+            gate.set()
+            await asyncio.gather(blocker, *waiting)
+        shares.append([text for text in session.taken if text.startswith("begin")])
+        await store.close()
+    assert shares[0].count("begin together") == 1
+    assert shares[1].count("begin together") == 2
