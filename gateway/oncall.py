@@ -20,9 +20,10 @@ from rich.table import Table
 
 from gateway.api.answers import instant, operation_answer
 from gateway.config import Config, ConfigInvalid, load
-from gateway.engine.service import audit_of
+from gateway.engine.reconciling import forgotten_payouts
+from gateway.engine.service import anchor_of, audit_of
 from gateway.operation import Attempt, Operation, Reason, State, Step
-from gateway.store.anchor import Anchor
+from gateway.store.anchor import Length
 from gateway.store.audit import total
 from gateway.store.journal import JournalError, JournalRefused, Transaction, attempts_of, find, list_operations
 from gateway.store.opening import open_read_only
@@ -189,7 +190,8 @@ def verify_command(path: Path, as_json: bool) -> None:
     config = _config(path)
     seal = audit_of(config)
     count, broken = _read(path, seal.verify)
-    anchored = anchor_of(config).read()
+    anchor = anchor_of(config)
+    anchored = anchor.read() if anchor else None
     length = _read(path, total)
     if anchored is not None and length < anchored.entries:
         click.echo(f"the journal is older than its anchor: {length} entries, not {anchored.entries}", err=True)
@@ -205,11 +207,26 @@ def verify_command(path: Path, as_json: bool) -> None:
         sys.exit(1)
 
 
-def anchor_of(config: Config) -> Anchor:
-    """The configured anchor, or one beside a SQLite journal."""
-    if config.audit.anchor is not None:
-        return Anchor(Path(config.audit.anchor))
-    return Anchor(Path(config.journal.url.removeprefix("sqlite:///") + ".anchor"))
+@audit.command("reconcile")
+@config_option
+@click.option("--accept", is_flag=True, help="The journal as it is now is the truth; sends go on.")
+def reconcile_command(path: Path, accept: bool) -> None:
+    """After a restored backup: show which payouts the providers have and the journal forgot.
+
+    With --accept the gateway sends again. Do that once each payout listed here is accounted for by a person.
+    """
+    config = _config(path)
+    anchor = anchor_of(config)
+    if anchor is None:
+        raise click.ClickException("no anchor is configured: set [audit] anchor")
+    forgotten = asyncio.run(forgotten_payouts(config))
+    table = Table("payout", "status", "amount", "reference", "created")
+    for row in forgotten:
+        table.add_row(*row)
+    Console(width=None if sys.stdout.isatty() else 200).print(table if forgotten else "nothing was forgotten")
+    if accept:
+        anchor.write(Length(_read(path, total), int(datetime.now(UTC).timestamp() * 1000)))
+        click.echo("accepted: a running gateway sends again within seconds")
 
 
 def _config(path: Path) -> Config:

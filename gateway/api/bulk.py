@@ -13,7 +13,7 @@ from gateway.api.answers import BulkAnswer, BulkItem, json_answer, operation_ans
 from gateway.api.context import REPLAYED, addressed, gateway_of, shown_payout
 from gateway.api.endpoint import ApiRequest, caller_of, endpoint
 from gateway.api.payouts import WRITE_PROBLEMS
-from gateway.api.problems import ApiError, Fault, Problem, from_error
+from gateway.api.problems import ApiError, Problem, from_error
 from gateway.api.reading import body_of, idempotency_key, wait_of
 from gateway.engine.intent import Intent, fingerprint
 from gateway.engine.service import Gateway
@@ -26,7 +26,9 @@ from providers.sdk import NotOffered as PluginNotOffered
 class BulkBody(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True):
     """Unified ids, of one connection or of many."""
 
-    ids: Annotated[tuple[str, ...], msgspec.Meta(min_length=1, max_length=10_000)]
+    ids: Annotated[
+        tuple[str, ...], msgspec.Meta(min_length=1, max_length=10_000, extra_json_schema={"uniqueItems": True})
+    ]
     reference: Text | None = None
     notes: Text | None = None
 
@@ -35,7 +37,6 @@ def _bulk(action: str, summary: str) -> HTTPRouteHandler:
     async def bulk(request: ApiRequest) -> Response[bytes]:
         key = idempotency_key(request)
         body = await body_of(request, BulkBody)
-        _refuse_doubles(body)
         print_ = fingerprint("POST", f"/v1/payouts/bulk/{action}", body)
         intents = [_intent(request, id, body, action, key, print_) for id in body.ids]
         accepted = await _accept_all(gateway_of(request), action, intents)
@@ -55,13 +56,6 @@ def _bulk(action: str, summary: str) -> HTTPRouteHandler:
         problems=tuple(name for name in WRITE_PROBLEMS if name not in ("payout_busy", "conflict")),
         writes=True,
     )(bulk)
-
-
-def _refuse_doubles(body: BulkBody) -> None:
-    seen: set[str] = set()
-    faults = [Fault(f"/ids/{n}", "stands twice") for n, id in enumerate(body.ids) if id in seen or seen.add(id)]  # type: ignore[func-returns-value]
-    if faults:
-        raise ApiError("invalid_body", errors=faults)
 
 
 def _intent(request: ApiRequest, id: str, body: BulkBody, action: str, key: str, print_: str) -> Intent | Exception:

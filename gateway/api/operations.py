@@ -102,7 +102,14 @@ class CloseBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     note: Text
 
 
-DECISION_PROBLEMS = ("not_found", "decision_refused", "same_person", "provider_failed", "journal_unavailable")
+DECISION_PROBLEMS = (
+    "not_found",
+    "decision_refused",
+    "same_person",
+    "provider_failed",
+    "recovering",
+    "journal_unavailable",
+)
 
 
 async def _own(request: ApiRequest) -> Operation:

@@ -38,6 +38,7 @@ WRITE_PROBLEMS = (
     "refused_by_provider",
     "payout_not_found",
     "connection_held",
+    "recovering",
     "journal_unavailable",
 )
 

@@ -16,6 +16,7 @@ from gateway.engine.errors import (
     EngineError,
     NoRoute,
     PayoutNotFound,
+    Recovering,
     SamePerson,
     Unavailable,
     UnknownConnection,
@@ -78,6 +79,7 @@ KINDS = {
         Kind("internal", 500, "The gateway failed"),
         Kind("provider_failed", 502, "The provider did not answer as documented"),
         Kind("connection_held", 503, "The connection is held; nothing was recorded"),
+        Kind("recovering", 503, "The journal is a restored backup; no sends until it is reconciled"),
         Kind("journal_unavailable", 503, "The journal is unavailable; nothing was sent"),
     )
 }
@@ -173,6 +175,8 @@ def _engine(error: EngineError) -> ApiError:
             return ApiError("decision_refused", str(error))
         case SamePerson():
             return ApiError("same_person", str(error))
+        case Recovering():
+            return ApiError("recovering", str(error))
         case Unavailable():
             return ApiError("journal_unavailable", str(error), headers={"Retry-After": "1"})
         case _:

@@ -88,8 +88,18 @@ def _named(error: ValidationError) -> Iterator[Fault]:
             yield Fault(f"{at}/{_escaped(name)}", "is required")
         case ValidationErrorKind.AdditionalProperties(unexpected=names):
             yield from (Fault(f"{at}/{_escaped(name)}", "there is no such field") for name in names)
+        case ValidationErrorKind.UniqueItems():
+            yield from (Fault(f"{at}/{place}", "stands twice") for place in _repeated(error.instance))
         case _:
             yield Fault(at, _message(error.message))
+
+
+def _repeated(items: Any) -> Iterator[int]:
+    seen: set[str] = set()
+    for place, item in enumerate(items):
+        if item in seen:
+            yield place
+        seen.add(item)
 
 
 def _escaped(part: str | int) -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import msgspec
 from litestar import Response
 
@@ -9,14 +11,38 @@ from gateway.api.answers import SettingsAnswer, WriteAnswer, json_answer
 from gateway.api.context import gateway_of, write
 from gateway.api.endpoint import ApiRequest, caller_of, endpoint
 from gateway.api.payouts import WRITE_PROBLEMS, NoParameters
-from gateway.api.problems import ApiError, Fault
 from gateway.api.reading import body_of, idempotency_key, parameters
 from gateway.engine.connection import Connection
 from gateway.engine.intent import Intent, fingerprint
-from providers.sdk import PayoutSettings
+from providers.sdk import Money, PayoutSettings, Text
 
-MINIMUM_MOST = 10**15  # as for the amount of a payout
 READ_PROBLEMS = ("invalid_parameter", "unknown_connection", "not_offered", "provider_failed")
+
+
+class Minimum(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The least that is paid: nothing, up to 10^15 minor units."""
+
+    currency: Annotated[str, msgspec.Meta(pattern="^[A-Z]{3}$")]
+    minor_units: Annotated[int, msgspec.Meta(ge=0, le=10**15)]
+
+
+class SettingsBody(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """All fields, always: what a partial update means is documented nowhere."""
+
+    frequency: Text
+    day: int
+    minimum: Minimum
+    allow_early_requests: bool
+    auto_create: bool
+
+    def settings(self) -> PayoutSettings:
+        return PayoutSettings(
+            frequency=self.frequency,
+            day=self.day,
+            minimum=Money(self.minimum.currency, self.minimum.minor_units),
+            allow_early_requests=self.allow_early_requests,
+            auto_create=self.auto_create,
+        )
 
 
 def _connection(request: ApiRequest, capability: str) -> Connection:
@@ -45,16 +71,14 @@ async def get_settings(request: ApiRequest) -> Response[bytes]:
     "/v1/connections/{name}/settings",
     scope="settings:write",
     summary="Replace a connection's payout settings: all fields, always",
-    body=PayoutSettings,
+    body=SettingsBody,
     answers={200: WriteAnswer, 202: WriteAnswer},
     problems=WRITE_PROBLEMS,
     writes=True,
 )
 async def put_settings(request: ApiRequest) -> Response[bytes]:
     key = idempotency_key(request)
-    body = await body_of(request, PayoutSettings)
-    if not 0 <= body.minimum.minor_units <= MINIMUM_MOST:
-        raise ApiError("invalid_body", errors=[Fault("/minimum/minor_units", f"must be 0 to {MINIMUM_MOST}")])
+    body = (await body_of(request, SettingsBody)).settings()
     connection, caller = _connection(request, "put_settings"), caller_of(request)
     intent = Intent(
         tenant=caller.tenant,

@@ -51,9 +51,10 @@ class Decisions:
     async def release(self, operation: Operation, by: str) -> Operation:
         """Sends once more, with the same reference, if a fresh look-up finds nothing.
 
-        Raises DecisionRefused, SamePerson.
+        Raises DecisionRefused, SamePerson, Recovering.
         """
         _other_person(operation, by)
+        self.runner.recovery.require_none()
         if operation.state is not State.NEEDS_REVIEW:
             raise DecisionRefused(f"only what needs review can be released; this is {operation.state}")
         if any(decision.decision == "release" for decision in operation.decisions):

@@ -61,3 +61,7 @@ class DecisionRefused(EngineError):
 
 class SamePerson(EngineError):
     pass
+
+
+class Recovering(EngineError):
+    pass

@@ -26,9 +26,10 @@ from gateway.engine.intent import call_of, intent_of
 from gateway.engine.lookup import look_up
 from gateway.engine.machine import Verdict
 from gateway.engine.reading import Reader
+from gateway.engine.recovery import Recovery
 from gateway.operation import Attempt, Observation, Operation, State, Step
 from gateway.store.audit import GATEWAY, Audit
-from gateway.store.journal import JournalUnavailable, Store, Transaction, claim, record
+from gateway.store.journal import JournalUnavailable, Store, Transaction, claim, find, record
 from gateway.store.leases import Claimed, claim_due, free, leased
 from gateway.upstream import Outcome
 from providers.sdk import Call, Payout
@@ -36,6 +37,7 @@ from providers.sdk import Call, Payout
 log = logging.getLogger("gateway.operations")
 
 CLAIM_MOST = 100  # how many operations one round takes
+NEWS = "operations"  # the topic of every recorded change: whoever waits for one reads it then
 IDLE_SECONDS = 1.0  # how often the journal is asked for what is due
 SEND_WITHIN = 10.0  # seconds after the `sending` commit in which the send must begin: a paused process comes too late
 
@@ -50,6 +52,7 @@ class Runner:
         reader: Reader,
         audit: Audit,
         knobs: Operations,
+        recovery: Recovery,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self.connections = connections
@@ -57,6 +60,7 @@ class Runner:
         self.reader = reader
         self.audit = audit
         self.knobs = knobs
+        self.recovery = recovery
         self.clock = clock
         self.owner = f"{socket.gethostname()}:{os.getpid()}:{uuid4().hex[:8]}"
         self.tasks: dict[str, asyncio.Task[Operation]] = {}
@@ -86,10 +90,11 @@ class Runner:
         verdict = machine.after_send(operation, outcome)
         if verdict.hold:
             self.connections[operation.connection].hold(verdict.detail)
-        operation = await self.record(operation, verdict, _finished(operation, outcome, self.now()))
-        if operation.step is Step.LOOK_UP and verdict.delay == 0:
-            operation = await self.look_up(operation)
-        return operation
+        looks_up = verdict.step is Step.LOOK_UP and verdict.delay == 0
+        finished = _finished(operation, outcome, self.now())
+        operation = await self.record(operation, verdict, finished, keeps=looks_up)
+        # The lease is kept meanwhile: nobody else looks up the same.
+        return await self.look_up(operation) if looks_up and operation.step is Step.LOOK_UP else operation
 
     async def look_up(self, operation: Operation) -> Operation:
         """Asks the provider, and records what that means."""
@@ -105,9 +110,10 @@ class Runner:
         late = machine.expired(operation, (self.now() - operation.created_at) // 1000, self.knobs.expires_after)
         if late is not None:
             return await self.record(operation, late, None)
-        if not await connection.usable():
+        sends = operation.step is Step.SEND
+        if not await connection.usable() or (sends and self.recovery.why):
             return await self.record(operation, machine.postponed(operation), None)
-        if operation.step is not Step.SEND:
+        if not sends:
             return await self.look_up(operation)
         sending = await self._begin(operation)
         if sending is None:
@@ -128,10 +134,19 @@ class Runner:
         return await self.store.write(commit)
 
     async def record(
-        self, operation: Operation, verdict: Verdict, attempt: Attempt | None, actor: str = GATEWAY
+        self,
+        operation: Operation,
+        verdict: Verdict,
+        attempt: Attempt | None,
+        actor: str = GATEWAY,
+        keeps: bool = False,
     ) -> Operation:
-        """Commits a verdict, its evidence and its audit entry together, if the fence still holds."""
-        after = free(applied(operation, verdict, self.now()))
+        """Commits a verdict, its evidence and its audit entry together, if the fence still holds.
+
+        Returns the operation as the journal then has it. `keeps`: this gateway goes on with it at once.
+        """
+        after = applied(operation, verdict, self.now())
+        after = after if keeps else free(after)
         seen = self._observation(after, verdict.payout)
         changed = (after.state, after.reason) != (operation.state, operation.reason) or attempt is not None
 
@@ -143,14 +158,15 @@ class Runner:
 
         if not await self.store.write(commit):
             log.warning("operation %s has moved on; this result is kept as evidence only", after.id)
-        self._tell(after, verdict)
+            return await self.store.read(lambda tx: find(tx, after.tenant, after.id)) or operation
+        await self._tell(after, verdict)
         return after
 
     async def work(self) -> None:
         """Goes on with whatever is due, until cancelled."""
         while True:
             try:
-                await self.resume_due()
+                await self._take_due()
             except JournalUnavailable:
                 log.warning("the journal is unavailable; trying again")
             with contextlib.suppress(TimeoutError):
@@ -159,19 +175,23 @@ class Runner:
 
     async def resume_due(self) -> None:
         """One round: takes what is due and nobody else's, and runs each to its next rest."""
+        tasks = await self._take_due()
+        if tasks:
+            await asyncio.wait(tasks)
+
+    async def _take_due(self) -> list[asyncio.Task[Operation]]:
         lease = self.knobs.lease * 1000
         taken = await self.store.write(lambda tx: claim_due(tx, self.owner, CLAIM_MOST, lease))
         known = [item for item in taken if item.operation.connection in self.connections]
-        tasks = [self.start(item.operation, self._go_on(item)) for item in known]
-        if tasks:
-            await asyncio.wait(tasks)
+        return [self.start(item.operation, self._go_on(item)) for item in known]
 
     async def _go_on(self, claimed: Claimed) -> Operation:
         """A process that died while sending leaves `unknown`, never a place in the queue."""
         operation = claimed.operation
-        if not claimed.interrupted:
+        if claimed.interrupted:
+            return await self.record(operation, machine.after_crash(operation), None)
+        async with self.connections[operation.connection].turns:
             return await self.resume(operation)
-        return await self.record(operation, machine.after_crash(operation), None)
 
     async def drain(self, seconds: float) -> None:
         """Waits for what is being sent. What is not done then stays `sending`, and is looked up later."""
@@ -179,12 +199,14 @@ class Runner:
             await asyncio.wait(self.tasks.values(), timeout=seconds)
 
     def _done(self, id: str, task: asyncio.Task[Operation]) -> None:
-        self.tasks.pop(id, None)
+        if self.tasks.get(id) is task:
+            del self.tasks[id]
         if not task.cancelled() and task.exception() is not None:
             # The journal says `sending`: once its lease has ended, someone looks up what became of it.
             log.error("operation %s was interrupted", id, exc_info=task.exception())
 
-    def _tell(self, operation: Operation, verdict: Verdict) -> None:
+    async def _tell(self, operation: Operation, verdict: Verdict) -> None:
+        await self.connections[operation.connection].coordination.wake(NEWS, operation.id)
         metrics.operations.labels(operation.connection, operation.action, operation.state).inc()
         if verdict.alarm:
             metrics.alarms.labels(operation.connection, operation.reason).inc()

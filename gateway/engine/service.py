@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from pathlib import Path
 
 import httpx
 
@@ -15,12 +16,14 @@ from gateway.coordination import CachePolicy, Coordination, Policy, Rate, open_c
 from gateway.engine.connection import Connection
 from gateway.engine.decisions import Decisions
 from gateway.engine.reading import Reader
+from gateway.engine.recovery import Recovery
 from gateway.engine.routing import Router
 from gateway.engine.running import Runner
 from gateway.engine.writing import Writer
 from gateway.keys import Caller, KeyRing
+from gateway.store.anchor import Anchor
 from gateway.store.audit import Audit
-from gateway.store.journal import Store
+from gateway.store.journal import JournalUnavailable, Store
 from gateway.store.leases import end_dead_leases
 from gateway.store.opening import open_store
 from gateway.upstream import Upstream
@@ -54,14 +57,16 @@ async def opened(config: Config, store: Store | None = None) -> AsyncIterator[Ga
     async with contextlib.AsyncExitStack() as stack:
         coordination = await open_coordination(config.redis.url if config.redis else None, policy_of(config))
         stack.push_async_callback(coordination.close)
-        connections = {name: await _connect(stack, config, name, coordination) for name in config.connections}
+        connections = {name: await connect(stack, config, name, coordination) for name in config.connections}
         journal = store or open_store(config.journal.url)
         stack.push_async_callback(journal.close)
         await journal.write(end_dead_leases)
         reader = Reader(journal)
-        runner = Runner(connections, journal, reader, audit_of(config), config.operations)
-        worker = asyncio.create_task(runner.work())
-        stack.push_async_callback(_stop, runner, worker)
+        recovery = Recovery(journal, anchor_of(config))
+        await recovery.check()
+        runner = Runner(connections, journal, reader, audit_of(config), config.operations, recovery)
+        tasks = asyncio.create_task(runner.work()), asyncio.create_task(recovery.keep())
+        stack.push_async_callback(_stop, runner, tasks)
         writer = Writer(connections, runner)
         router = Router(connections, config.routes)
         yield Gateway(
@@ -99,13 +104,21 @@ def audit_of(config: Config) -> Audit:
     return Audit(resolve_secret(key).reveal().encode() if key else b"")
 
 
+def anchor_of(config: Config) -> Anchor | None:
+    """The configured anchor, or one beside a SQLite file. A PostgreSQL journal has none unless it is configured."""
+    if config.audit.anchor is not None:
+        return Anchor(Path(config.audit.anchor))
+    url = config.journal.url
+    return Anchor(Path(url.removeprefix("sqlite:///") + ".anchor")) if url.startswith("sqlite:///") else None
+
+
 def policy_of(config: Config) -> Policy:
     limited = ((name, item.rate) for name, item in config.connections.items() if item.rate)
     rates = {name: Rate(rate.per_minute, rate.burst) for name, rate in limited}
     return Policy(rates=rates, cache=CachePolicy(ttl=config.reads.cache or 1.0))
 
 
-async def _connect(
+async def connect(
     stack: contextlib.AsyncExitStack, config: Config, name: str, coordination: Coordination
 ) -> Connection:
     settings = config.connections[name]
@@ -115,8 +128,11 @@ async def _connect(
     return Connection(name, provider, upstream, coordination, config.reads.cache)
 
 
-async def _stop(runner: Runner, worker: asyncio.Task[None]) -> None:
-    worker.cancel()
-    with contextlib.suppress(asyncio.CancelledError):
-        await worker
+async def _stop(runner: Runner, tasks: Sequence[asyncio.Task[None]]) -> None:
+    for task in tasks:
+        task.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await task
     await runner.drain(DRAIN_SECONDS)
+    with contextlib.suppress(JournalUnavailable, OSError):
+        await runner.recovery.check()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 from uuid import uuid4
@@ -12,11 +13,13 @@ import msgspec
 from gateway.engine.connection import Connection
 from gateway.engine.errors import ConnectionHeld, Unavailable
 from gateway.engine.intent import CreateBody, Intent, call_of, intent_of
-from gateway.engine.running import Runner
+from gateway.engine.running import NEWS, Runner
 from gateway.operation import Attempt, Operation, State, Step
 from gateway.store.journal import Accepted, JournalUnavailable, Transaction, accept, find, find_by_key
 from gateway.upstream import Outcome
 from providers.sdk import Call
+
+POLL_SECONDS = 0.5  # between looks into the journal while no news comes: news may be lost
 
 
 class Writer:
@@ -71,14 +74,24 @@ class Writer:
         return accepted
 
     async def settle(self, operation: Operation, wait: float) -> Operation:
-        """The operation as it stands when it is done, or after `wait` seconds."""
+        """The operation as it stands when its send has an outcome, or after `wait` seconds, whoever sends it."""
         task = self.runner.tasks.get(operation.id)
         if task is not None and wait > 0:
             await asyncio.wait({task}, timeout=wait)
             if task.done() and not task.cancelled() and task.exception() is None:
                 return task.result()
-        latest = await self.store.read(lambda tx: find(tx, operation.tenant, operation.id))
-        return latest or operation
+        return await self._news_of(operation, 0.0 if task else wait)
+
+    async def _news_of(self, operation: Operation, wait: float) -> Operation:
+        """Reads the journal until the operation is no longer being sent by another gateway."""
+        until = time.monotonic() + wait
+        with self.connections[operation.connection].coordination.subscribe(NEWS) as news:
+            while True:
+                latest = await self.store.read(lambda tx: find(tx, operation.tenant, operation.id)) or operation
+                left = until - time.monotonic()
+                if latest.state is not State.SENDING or left <= 0:
+                    return latest
+                await news.next(min(left, POLL_SECONDS))
 
     def _operation(self, intent: Intent, call: Call[Any]) -> Operation:
         now = self.runner.now()
@@ -109,7 +122,7 @@ class Writer:
         )
 
     async def _accept(self, connection: Connection, operation: Operation) -> Accepted:
-        if not await connection.usable():
+        if self.runner.recovery.why or not await connection.usable():
             return await self._replay_or_refuse(connection, operation)
         attempt = None
         if operation.state is State.SENDING:
@@ -129,6 +142,7 @@ class Writer:
     async def _replay_or_refuse(self, connection: Connection, operation: Operation) -> Accepted:
         known = await self._by_key(operation)
         if known is None or known.fingerprint != operation.fingerprint:
+            self.runner.recovery.require_none()
             raise ConnectionHeld(connection.name)
         return Accepted(known, replayed=True)
 

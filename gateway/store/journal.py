@@ -376,6 +376,14 @@ def known_references(tx: Transaction, tenant: str, connection: str, references: 
     return {row[0]: row[1] for row in rows}
 
 
+def created_payouts(tx: Transaction, connection: str) -> set[str]:
+    """The provider's ids of all payouts that operations of this journal led to."""
+    rows = tx.execute(
+        "SELECT target FROM operation WHERE connection = ? AND action = 'create' AND target IS NOT NULL", (connection,)
+    )
+    return {row[0] for row in rows}
+
+
 def _one(tx: Transaction, where: str, *parameters: Any) -> Operation | None:
     rows = tx.execute(f"SELECT {_COLUMN_LIST} FROM operation WHERE {where} LIMIT 1", parameters)  # noqa: S608
     return from_row(rows[0]) if rows else None

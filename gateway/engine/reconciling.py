@@ -1,0 +1,49 @@
+"""What the providers have and a restored journal does not know."""
+
+from __future__ import annotations
+
+import contextlib
+from functools import partial
+
+import msgspec
+
+from gateway.config import Config
+from gateway.coordination import LocalCoordination
+from gateway.engine.connection import Connection
+from gateway.engine.service import connect
+from gateway.store.journal import created_payouts
+from gateway.store.opening import open_read_only
+from providers.sdk import ListQuery, Payout
+
+PAGES_MOST = 1000
+
+
+async def forgotten_payouts(config: Config) -> list[tuple[str, ...]]:
+    """Payouts of every connection that creates them which no operation of the journal led to. Raises UpstreamFailed."""
+    async with contextlib.AsyncExitStack() as stack:
+        store = open_read_only(config.journal.url)
+        stack.push_async_callback(store.close)
+        found: list[tuple[str, ...]] = []
+        for name in config.connections:
+            connection = await connect(stack, config, name, LocalCoordination())
+            if "create" in connection.offers:
+                known = await store.read(partial(created_payouts, connection=name))
+                found += [_row(name, item) for item in await _all(connection) if item.id not in known]
+        return found
+
+
+async def _all(connection: Connection) -> list[Payout]:
+    query = ListQuery(limit=200)
+    found: list[Payout] = []
+    for _ in range(PAGES_MOST):
+        page = await connection.read(connection.provider.list_payouts(query))
+        found += page.items
+        if page.next is None:
+            break
+        query = msgspec.structs.replace(query, cursor=page.next)
+    return found
+
+
+def _row(connection: str, payout: Payout) -> tuple[str, ...]:
+    amount = f"{payout.amount.decimal()} {payout.amount.currency}" if payout.amount else ""
+    return f"{connection}:{payout.id}", str(payout.status), amount, payout.reference or "", payout.created_at or ""
