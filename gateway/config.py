@@ -65,7 +65,7 @@ class Audit(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Redis(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What gateways share and may lose. Without it each has its own."""
+    """What gateways share and may lose. Without it each has its own. A URL with a password is `env:` or `file:`."""
 
     url: str
 
@@ -207,8 +207,11 @@ def _operations_faults(config: Config) -> Iterator[tuple[str, str]]:
         yield "operations.wait", "must be 0 to 60 seconds"
     if not 0 <= config.reads.cache <= 60:
         yield "reads.cache", "must be 0 to 60 seconds"
-    if config.redis is not None and not config.redis.url.startswith(("redis://", "rediss://", "unix://")):
-        yield "redis.url", "must begin with redis://, rediss:// or unix://"
+    try:
+        if not (redis_url(config) or "redis://").startswith(("redis://", "rediss://", "unix://")):
+            yield "redis.url", "must begin with redis://, rediss:// or unix://, or be env:NAME or file:/path"
+    except ValueError as error:
+        yield "redis.url", str(error)
     if config.audit.key is not None:
         try:
             resolve_secret(config.audit.key)
@@ -289,6 +292,12 @@ def _credentials(path: str, plugin: type[Provider], connection: Connection, faul
         except ValueError as error:
             faults.append((f"{path}.credentials.{name}", str(error)))
     return form(**values) if len(values) == len(given) else None
+
+
+def redis_url(config: Config) -> str | None:
+    """Where Redis is, if it is configured. Raises ValueError where a secret cannot be read."""
+    url = config.redis.url if config.redis else None
+    return resolve_secret(url).reveal() if url and url.startswith(("env:", "file:")) else url
 
 
 def resolve_secret(source: str) -> Secret:

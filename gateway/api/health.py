@@ -19,10 +19,12 @@ class Live(msgspec.Struct, frozen=True):
 
 
 class Ready(msgspec.Struct, frozen=True):
-    """`connections`: each one's health, `ok` or `held`. A held one does not make the gateway unready."""
+    """`connections`: each one's health, `ok` or `held`. `shared`: whether Redis is heard. Neither makes us unready."""
 
     status: str
     connections: dict[str, str]
+    shared: str
+    recovering: str | None
 
 
 @endpoint("GET", "/health/live", scope=None, summary="The process runs", answers={200: Live})
@@ -44,7 +46,8 @@ async def get_ready(request: ApiRequest) -> Response[bytes]:
         await gateway.store.read(_touch)
     except Exception:
         raise ApiError("journal_unavailable") from None
-    return json_answer(Ready("ok", {name: "held" if item.held else "ok" for name, item in gateway.connections.items()}))
+    health = {name: "held" if item.held else "ok" for name, item in gateway.connections.items()}
+    return json_answer(Ready("ok", health, str(gateway.coordination.health()), gateway.runner.recovery.why))
 
 
 def _touch(tx: Transaction) -> None:

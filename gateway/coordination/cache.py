@@ -30,9 +30,8 @@ class Cache:
         return Look(value if fresh else None, generation)
 
     def put(self, connection: str, key: str, value: bytes, look: Look) -> None:
-        if not look.storable or len(value) > self._policy.value_limit:
-            return
-        if look.generation != self._generations.get(connection, 0):
+        outdated = look.generation != self._generations.get(connection, 0)
+        if outdated or len(value) > self._policy.value_limit:
             return
         self._forget((connection, key))
         self._entries[connection, key] = (look.generation, self._clock() + self._policy.ttl, value)

@@ -58,7 +58,6 @@ class Look:
     value: bytes | None
     generation: int
     offset: float = 0.0
-    storable: bool = True
 
 
 @dataclass(frozen=True, slots=True)

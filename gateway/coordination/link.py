@@ -13,7 +13,7 @@ from redis import exceptions
 from gateway.coordination.policy import Patience
 
 T = TypeVar("T")
-LATE_TURNS = 10
+SLICES = 5
 log = logging.getLogger("gateway.coordination")
 
 
@@ -112,16 +112,15 @@ class Link:
 async def in_time(command: Awaitable[T], seconds: float) -> T:
     """The command's result. Raises TimeoutError after that time, whatever the library does when it is cancelled.
 
-    When our own loop was late, time is up while the answer lies there already: some turns let it through.
+    The time is counted in slices: while our own loop stands still, a slice is all that Redis is charged.
     """
     task = asyncio.ensure_future(command)
     task.add_done_callback(_seen)
     try:
-        await asyncio.wait([task], timeout=seconds)
-        for _ in range(LATE_TURNS):
+        for _ in range(SLICES):
+            await asyncio.wait([task], timeout=seconds / SLICES)
             if task.done():
                 return task.result()
-            await asyncio.sleep(0)
         raise TimeoutError
     finally:
         task.cancel()

@@ -21,7 +21,7 @@ async def cached(coordination: Coordination, connection: str, key: str, work: Ca
         return value
 
     # With the generation in its key, nobody who asks after a drop is given a read that began before it.
-    return await coordination.once(f"{connection} {look.generation} {look.storable} {key}", fill)
+    return await coordination.once(f"{connection} {look.generation} {key}", fill)
 
 
 async def turn(coordination: Coordination, name: str, within: float) -> float:

@@ -106,7 +106,7 @@ class RedisCoordination:
         return await self._link.ask(lambda: self._redis.get(connection, key), lambda: self._missed(connection, key))
 
     async def put(self, connection: str, key: str, value: bytes, look: Look) -> None:
-        if not look.storable or len(value) > self._policy.cache.value_limit:
+        if len(value) > self._policy.cache.value_limit:
             return
         until = time.monotonic() + look.offset + self._policy.cache.ttl
         await self._link.ask(lambda: self._redis.put(connection, key, value, look.generation, until), _nothing)
@@ -136,8 +136,8 @@ class RedisCoordination:
         return wait
 
     async def _missed(self, connection: str, key: str) -> Look:
-        """No cache while Redis is away: a drop in another gateway could not reach it."""
-        return Look(None, (await self._local.get(connection, key)).generation, storable=False)
+        """No cache while Redis is away: a drop elsewhere could not reach it. `put` refuses this look's generation."""
+        return await self._local.get(connection, key)
 
     async def _prove(self) -> None:
         """What we failed to tell the others comes before anything is believed again."""

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import httpx
 
-from gateway.config import Config, build_provider, resolve_secret
+from gateway.config import Config, build_provider, redis_url, resolve_secret
 from gateway.coordination import CachePolicy, Coordination, Policy, Rate, open_coordination
 from gateway.engine.connection import Connection
 from gateway.engine.decisions import Decisions
@@ -55,7 +55,7 @@ async def opened(config: Config, store: Store | None = None) -> AsyncIterator[Ga
     Leaving waits for what is being sent; what is not done by then is looked up at the next start.
     """
     async with contextlib.AsyncExitStack() as stack:
-        coordination = await open_coordination(config.redis.url if config.redis else None, policy_of(config))
+        coordination = await open_coordination(redis_url(config), policy_of(config))
         stack.push_async_callback(coordination.close)
         connections = {name: await connect(stack, config, name, coordination) for name in config.connections}
         journal = store or open_store(config.journal.url)

@@ -80,7 +80,10 @@ class Writer:
             await asyncio.wait({task}, timeout=wait)
             if task.done() and not task.cancelled() and task.exception() is None:
                 return task.result()
-        return await self._news_of(operation, 0.0 if task else wait)
+        try:
+            return await self._news_of(operation, 0.0 if task else wait)
+        except JournalUnavailable:  # it is accepted, and perhaps sent: the caller must not be told otherwise
+            return operation
 
     async def _news_of(self, operation: Operation, wait: float) -> Operation:
         """Reads the journal until the operation is no longer being sent by another gateway."""

@@ -64,6 +64,7 @@ async def test_a_read_that_began_before_a_drop_is_never_stored(coordination: Coo
     await coordination.put("bank", "key", b"outdated", look)
     assert await found(coordination) is None
     await store(coordination, b"fresh")
+    await coordination.put("bank", "key", b"outdated", look)
     assert await found(coordination) == b"fresh"
 
 

@@ -15,7 +15,7 @@ pytestmark = pytest.mark.anyio
 async def test_a_burst_goes_at_once_and_then_the_rate_holds(subject: Subject) -> None:
     taken = [await subject.coordination.take("bank") for _ in range(4)]
     assert taken[:3] == [0, 0, 0]
-    assert 0 < taken[3] <= 0.1
+    assert 0 < taken[3] <= 0.2
     await subject.elapse(taken[3])
     assert await subject.coordination.take("bank") == 0
     assert await subject.coordination.take("bank") > 0
@@ -25,12 +25,12 @@ async def test_being_told_to_wait_takes_no_token(subject: Subject) -> None:
     for _ in range(3):
         await subject.coordination.take("bank")
     waits = [await subject.coordination.take("bank") for _ in range(20)]
-    assert max(waits) <= 0.1
+    assert max(waits) <= 0.2
 
 
 async def test_a_rest_gathers_no_more_than_the_burst(subject: Subject) -> None:
     await subject.coordination.take("bank")
-    await subject.elapse(0.45)
+    await subject.elapse(0.65)
     taken = [await subject.coordination.take("bank") for _ in range(4)]
     assert taken[:3] == [0, 0, 0]
     assert taken[3] > 0
@@ -43,11 +43,12 @@ async def test_connections_have_buckets_of_their_own(subject: Subject) -> None:
 
 
 async def test_retry_after_stops_a_connection_even_without_a_rate(subject: Subject) -> None:
-    await subject.coordination.pause("promo", 0.1)
-    wait = await subject.coordination.take("promo")
-    assert 0.05 < wait < 0.101
-    await subject.elapse(wait + 0.005)
-    assert await subject.coordination.take("promo") == 0
+    await subject.coordination.pause("promo", 0.15)
+    waits = [0.0]
+    while (wait := await subject.coordination.take("promo")) > 0:
+        await subject.elapse(wait)
+        waits.append(wait)
+    assert 0 < max(waits) < 0.151
 
 
 async def test_a_shorter_retry_after_never_shortens_a_longer_one(subject: Subject) -> None:
@@ -79,7 +80,7 @@ async def test_the_long_run_keeps_the_rate_to_the_token() -> None:
 
 async def test_a_turn_is_waited_for(subject: Subject) -> None:
     if isinstance(subject.coordination, LocalCoordination):
-        subject = Subject(LocalCoordination(Policy(rates={"bank": Rate(per_minute=600, burst=3)})), asyncio.sleep)
+        subject = Subject(LocalCoordination(Policy(rates={"bank": Rate(per_minute=300, burst=3)})), asyncio.sleep)
     waits = await asyncio.gather(*(turn(subject.coordination, "bank", within=1) for _ in range(4)))
     assert waits == [0, 0, 0, 0]
 
