@@ -190,7 +190,16 @@ def _server_faults(config: Config) -> Iterator[tuple[str, str]]:
         yield "server.wait", "must be 0 to 60 seconds"
     if config.server.body_limit < 1024:
         yield "server.body_limit", "must be at least 1024 bytes"
-    if not config.journal.url.startswith(("sqlite:///", "postgresql://")):
+    yield from _journal_faults(config)
+
+
+def _journal_faults(config: Config) -> Iterator[tuple[str, str]]:
+    try:
+        url = journal_url(config)
+    except ValueError as error:
+        yield "journal.url", str(error)
+        return
+    if not url.startswith(("sqlite:///", "postgresql://")):
         yield "journal.url", "must begin with sqlite:/// and name a file, or with postgresql:// and name a database"
 
 
@@ -296,8 +305,17 @@ def _credentials(path: str, plugin: type[Provider], connection: Connection, faul
 
 def redis_url(config: Config) -> str | None:
     """Where Redis is, if it is configured. Raises ValueError where a secret cannot be read."""
-    url = config.redis.url if config.redis else None
-    return resolve_secret(url).reveal() if url and url.startswith(("env:", "file:")) else url
+    return _url(config.redis.url) if config.redis else None
+
+
+def journal_url(config: Config) -> str:
+    """Where the journal is. Raises ValueError where a secret cannot be read."""
+    return _url(config.journal.url)
+
+
+def _url(url: str) -> str:
+    """A URL with a password in it stands elsewhere: `env:NAME` or `file:/path`."""
+    return resolve_secret(url).reveal() if url.startswith(("env:", "file:")) else url
 
 
 def resolve_secret(source: str) -> Secret:

@@ -19,7 +19,7 @@ from rich.console import Console
 from rich.table import Table
 
 from gateway.api.answers import instant, operation_answer
-from gateway.config import Config, ConfigInvalid, load
+from gateway.config import Config, ConfigInvalid, journal_url, load
 from gateway.engine.reconciling import forgotten_payouts
 from gateway.engine.service import anchor_of, audit_of
 from gateway.operation import Attempt, Operation, Reason, State, Step
@@ -240,7 +240,7 @@ def _read(path: Path, work: Callable[[Transaction], T]) -> T:
     config = _config(path)
 
     async def run() -> T:
-        store = open_read_only(config.journal.url)
+        store = open_read_only(journal_url(config))
         try:
             return await store.read(work)
         finally:

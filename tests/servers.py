@@ -41,6 +41,11 @@ class Server:
     def __init__(self, name: str) -> None:
         self.folder = Path(tempfile.mkdtemp(prefix=f"{name}-", dir=_memory()))
         self.process: subprocess.Popen[bytes] | None = None
+        try:
+            self._prepare()
+        except BaseException:
+            self.end()
+            raise
 
     def start(self, **settings: str) -> None:
         """Starts it and waits until it answers."""
@@ -80,7 +85,10 @@ class Server:
         self.start(**settings)
 
     def end(self) -> None:
-        """Stops it for good and removes its folder."""
+        """Stops it for good and removes its folder. In good order if it can: a kill leaves shared memory behind."""
+        with contextlib.suppress(subprocess.TimeoutExpired, psutil.Error):
+            self.go_on()
+            self.stop()
         self.kill()
         shutil.rmtree(self.folder, ignore_errors=True)
 
@@ -94,6 +102,10 @@ class Server:
             return None
         return (self.folder / "log").read_text("utf-8", "replace")[-2000:]
 
+    def _prepare(self) -> None:
+        """Finds the programs and fills the folder."""
+        raise NotImplementedError
+
     def _command(self, settings: dict[str, str]) -> list[str]:
         raise NotImplementedError
 
@@ -105,9 +117,11 @@ class PostgresServer(Server):
     """PostgreSQL on a socket in its folder: no port, no password."""
 
     def __init__(self) -> None:
-        super().__init__("pg")
-        self._programs = _postgres_programs(self.folder)
         self._numbers = count(1)
+        super().__init__("pg")
+
+    def _prepare(self) -> None:
+        self._programs = _postgres_programs(self.folder)
         _give_away(self.folder)
         initdb = [self._programs / "initdb", "-D", self.data, "-U", "postgres", "--auth=trust", "--encoding=UTF8"]
         made = subprocess.run(
@@ -137,7 +151,7 @@ class PostgresServer(Server):
 
     def _command(self, settings: dict[str, str]) -> list[str]:
         chosen = {"listen_addresses": "", "unix_socket_directories": str(self.folder), "max_connections": "200"}
-        chosen |= {"min_wal_size": "32MB", "max_wal_size": "128MB"}
+        chosen |= {"min_wal_size": "32MB", "max_wal_size": "128MB", "dynamic_shared_memory_type": "mmap"}
         options = [part for name, value in (chosen | settings).items() for part in ("-c", f"{name}={value}")]
         return [str(self._programs / "postgres"), "-D", str(self.data), *options]
 
@@ -154,6 +168,8 @@ class RedisServer(Server):
 
     def __init__(self) -> None:
         super().__init__("redis")
+
+    def _prepare(self) -> None:
         self._program = _redis_program()
         self.port = _free_port()
         _give_away(self.folder)

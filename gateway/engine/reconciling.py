@@ -7,7 +7,7 @@ from functools import partial
 
 import msgspec
 
-from gateway.config import Config
+from gateway.config import Config, journal_url
 from gateway.coordination import LocalCoordination
 from gateway.engine.connection import Connection
 from gateway.engine.service import connect
@@ -21,7 +21,7 @@ PAGES_MOST = 1000
 async def forgotten_payouts(config: Config) -> list[tuple[str, ...]]:
     """Payouts of every connection that creates them which no operation of the journal led to. Raises UpstreamFailed."""
     async with contextlib.AsyncExitStack() as stack:
-        store = open_read_only(config.journal.url)
+        store = open_read_only(journal_url(config))
         stack.push_async_callback(store.close)
         found: list[tuple[str, ...]] = []
         for name in config.connections:

@@ -20,6 +20,7 @@ import msgspec
 
 from gateway import metrics
 from gateway.config import Operations
+from gateway.coordination import Coordination
 from gateway.engine import machine
 from gateway.engine.connection import Connection
 from gateway.engine.intent import call_of, intent_of
@@ -29,7 +30,7 @@ from gateway.engine.reading import Reader
 from gateway.engine.recovery import Recovery
 from gateway.operation import Attempt, Observation, Operation, State, Step
 from gateway.store.audit import GATEWAY, Audit
-from gateway.store.journal import JournalUnavailable, Store, Transaction, claim, find, record
+from gateway.store.journal import JournalError, Store, Transaction, claim, find, record
 from gateway.store.leases import Claimed, claim_due, free, leased
 from gateway.upstream import Outcome
 from providers.sdk import Call, Payout
@@ -53,6 +54,7 @@ class Runner:
         audit: Audit,
         knobs: Operations,
         recovery: Recovery,
+        coordination: Coordination,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self.connections = connections
@@ -61,6 +63,7 @@ class Runner:
         self.audit = audit
         self.knobs = knobs
         self.recovery = recovery
+        self.coordination = coordination
         self.clock = clock
         self.owner = f"{socket.gethostname()}:{os.getpid()}:{uuid4().hex[:8]}"
         self.tasks: dict[str, asyncio.Task[Operation]] = {}
@@ -92,9 +95,10 @@ class Runner:
             self.connections[operation.connection].hold(verdict.detail)
         looks_up = verdict.step is Step.LOOK_UP and verdict.delay == 0
         finished = _finished(operation, outcome, self.now())
-        operation = await self.record(operation, verdict, finished, keeps=looks_up)
-        # The lease is kept meanwhile: nobody else looks up the same.
-        return await self.look_up(operation) if looks_up and operation.step is Step.LOOK_UP else operation
+        recorded = await self.record(operation, verdict, finished, keeps=looks_up)
+        # The lease is kept meanwhile: nobody else looks up the same. What has moved on is another's to look up.
+        looks_up = looks_up and recorded.fence == operation.fence and recorded.step is Step.LOOK_UP
+        return await self.look_up(recorded) if looks_up else recorded
 
     async def look_up(self, operation: Operation) -> Operation:
         """Asks the provider, and records what that means."""
@@ -167,8 +171,8 @@ class Runner:
         while True:
             try:
                 await self._take_due()
-            except JournalUnavailable:
-                log.warning("the journal is unavailable; trying again")
+            except JournalError as error:
+                log.warning("nothing could be taken from the journal; trying again: %s", error)
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self.woken.wait(), IDLE_SECONDS)
             self.woken.clear()
@@ -182,7 +186,7 @@ class Runner:
     async def _take_due(self) -> list[asyncio.Task[Operation]]:
         lease = self.knobs.lease * 1000
         taken = await self.store.write(lambda tx: claim_due(tx, self.owner, CLAIM_MOST, lease))
-        known = [item for item in taken if item.operation.connection in self.connections]
+        known = [item for item in taken if item.interrupted or item.operation.connection in self.connections]
         return [self.start(item.operation, self._go_on(item)) for item in known]
 
     async def _go_on(self, claimed: Claimed) -> Operation:
@@ -206,7 +210,7 @@ class Runner:
             log.error("operation %s was interrupted", id, exc_info=task.exception())
 
     async def _tell(self, operation: Operation, verdict: Verdict) -> None:
-        await self.connections[operation.connection].coordination.wake(NEWS, operation.id)
+        await self.coordination.wake(NEWS, operation.id)
         metrics.operations.labels(operation.connection, operation.action, operation.state).inc()
         if verdict.alarm:
             metrics.alarms.labels(operation.connection, operation.reason).inc()
@@ -223,7 +227,8 @@ class Runner:
 
 def applied(operation: Operation, verdict: Verdict, now: int) -> Operation:
     """The operation as a verdict leaves it."""
-    target = operation.target or (verdict.payout.id if verdict.payout else None)
+    # Only what is proven takes a payout: one that is merely seen may be another open operation's.
+    proven = verdict.payout.id if verdict.payout and verdict.state is State.SUCCEEDED else None
     return msgspec.structs.replace(
         operation,
         state=verdict.state,
@@ -236,7 +241,7 @@ def applied(operation: Operation, verdict: Verdict, now: int) -> Operation:
         step=verdict.step,
         due_at=now + verdict.delay * 1000 if verdict.step else None,
         payout=verdict.payout or operation.payout,
-        target=target,
+        target=operation.target or proven,
         updated_at=now,
     )
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import httpx
 
-from gateway.config import Config, build_provider, redis_url, resolve_secret
+from gateway.config import Config, build_provider, journal_url, redis_url, resolve_secret
 from gateway.coordination import CachePolicy, Coordination, Policy, Rate, open_coordination
 from gateway.engine.connection import Connection
 from gateway.engine.decisions import Decisions
@@ -58,13 +58,13 @@ async def opened(config: Config, store: Store | None = None) -> AsyncIterator[Ga
         coordination = await open_coordination(redis_url(config), policy_of(config))
         stack.push_async_callback(coordination.close)
         connections = {name: await connect(stack, config, name, coordination) for name in config.connections}
-        journal = store or open_store(config.journal.url)
+        journal = store or open_store(journal_url(config))
         stack.push_async_callback(journal.close)
         await journal.write(end_dead_leases)
         reader = Reader(journal)
         recovery = Recovery(journal, anchor_of(config))
         await recovery.check()
-        runner = Runner(connections, journal, reader, audit_of(config), config.operations, recovery)
+        runner = Runner(connections, journal, reader, audit_of(config), config.operations, recovery, coordination)
         tasks = asyncio.create_task(runner.work()), asyncio.create_task(recovery.keep())
         stack.push_async_callback(_stop, runner, tasks)
         writer = Writer(connections, runner)
@@ -108,7 +108,7 @@ def anchor_of(config: Config) -> Anchor | None:
     """The configured anchor, or one beside a SQLite file. A PostgreSQL journal has none unless it is configured."""
     if config.audit.anchor is not None:
         return Anchor(Path(config.audit.anchor))
-    url = config.journal.url
+    url = journal_url(config)
     return Anchor(Path(url.removeprefix("sqlite:///") + ".anchor")) if url.startswith("sqlite:///") else None
 
 

@@ -88,7 +88,7 @@ class Writer:
     async def _news_of(self, operation: Operation, wait: float) -> Operation:
         """Reads the journal until the operation is no longer being sent by another gateway."""
         until = time.monotonic() + wait
-        with self.connections[operation.connection].coordination.subscribe(NEWS) as news:
+        with self.runner.coordination.subscribe(NEWS) as news:
             while True:
                 latest = await self.store.read(lambda tx: find(tx, operation.tenant, operation.id)) or operation
                 left = until - time.monotonic()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import random
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -11,7 +12,7 @@ from typing import Any, Protocol
 
 from gateway.store.journal import Dialect, JournalUnavailable, Row, StatementRefused, Transaction
 
-LONE_TRIES = 3  # of a function that keeps losing to other transactions
+LONE_TRIES = 5  # of a function that keeps losing to other transactions
 
 
 class Contended(Exception):
@@ -78,7 +79,10 @@ class Job:
     def report(self) -> None:
         if self.done.done():
             return
-        if self.error is not None:
+        if isinstance(self.error, StopIteration) or not isinstance(self.error, Exception | None):
+            # A future cannot carry the one, and would take the others for its own cancellation.
+            self.done.set_exception(RuntimeError(f"a transaction raised {type(self.error).__name__}"))
+        elif self.error is not None:
             self.done.set_exception(self.error)
         else:
             self.done.set_result(self.result)
@@ -105,13 +109,14 @@ def run_together(session: Session, jobs: Sequence[Job], before: float) -> bool:
 
 def run_alone(session: Session, job: Job, before: float) -> None:
     """Runs one job in a transaction of its own, again where it lost to another one."""
-    for _ in range(LONE_TRIES):
+    for tries in range(LONE_TRIES):
         try:
             session.begin(Purpose.ALONE, before)
             job.run(session)
         except Contended as error:
             session.rollback()
             job.fail(error)
+            time.sleep(random.uniform(0, 0.02 * 2**tries))  # noqa: S311  # or both sides of a deadlock meet again
         except BaseException as error:
             session.rollback()
             job.error = JournalUnavailable(str(error)) if isinstance(error, Broken) else error

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -137,3 +138,25 @@ async def test_after_a_lock_was_met_nobody_shares_for_a_while(monkeypatch: pytes
         await store.close()
     assert shares[0].count("begin together") == 1
     assert shares[1].count("begin together") == 2
+
+
+class Away(Notes):
+    """A server that cannot be reached, and a network that takes its time to say so."""
+
+    def begin(self, purpose: Purpose, before: float) -> None:
+        self._note("connecting")
+        time.sleep(0.05)
+        raise Broken("no answer")
+
+    def lost(self) -> bool:
+        return True
+
+
+async def test_one_vain_attempt_to_connect_answers_for_all_who_wait() -> None:
+    session = Away()
+    store = ThreadedStore([session], [], 10)
+    works = [asyncio.ensure_future(store.write(_saying("a"))) for _ in range(200)]
+    results = await asyncio.gather(*works, return_exceptions=True)
+    assert {type(result) for result in results} == {JournalUnavailable}
+    assert len(session.taken) <= 3
+    await store.close()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import Iterator
 
 import pytest
@@ -149,10 +148,8 @@ async def test_a_server_that_comes_back_unsafe_gets_no_more_writes(spare: Postgr
     store = open_store(spare.new_database())
     await put(store, operation())
     spare.restart(fsync="off")
-    before = time.monotonic()
     with pytest.raises(JournalUnavailable, match="fsync is off"):
         await put(store, operation())
-    assert time.monotonic() - before < 2
     spare.restart()
     await put(store, operation())
     assert len(await ids(store)) == 2

@@ -130,6 +130,6 @@ async def test_a_row_that_another_gateway_is_taking_is_passed_over_not_waited_fo
     await put(store, free_one)
     with psycopg.connect(postgres_url) as other:
         other.execute("SELECT id FROM operation WHERE id = %s FOR UPDATE", (held.id,))
-        taken = await asyncio.wait_for(claimed(store, limit=1), 2)
+        taken = await asyncio.wait_for(claimed(store, limit=1), 4)
     assert [each.operation.id for each in taken] == [free_one.id]
     await store.close()

@@ -92,12 +92,36 @@ async def test_a_job_that_ends_its_own_transaction_is_not_told_that_it_is_durabl
     assert await ids(store) == {wanted.id}
 
 
-async def test_even_a_cancellation_inside_a_job_does_not_end_the_writer(store: Store) -> None:
-    with pytest.raises(asyncio.CancelledError):
-        await store.write(raising(asyncio.CancelledError(), operation()))
+@pytest.mark.parametrize("error", [asyncio.CancelledError, StopIteration, SystemExit])
+async def test_whatever_a_job_raises_the_writer_goes_on(store: Store, error: type[BaseException]) -> None:
+    good = [operation() for _ in range(4)]
+    works = [accepting(each) for each in good]
+    works[2:2] = [raising(error(), operation())]
+    results = await together(store, works)
+    assert [str(result) for result in results if isinstance(result, RuntimeError)] == [
+        f"a transaction raised {error.__name__}"
+    ]
+    assert await ids(store) == {each.id for each in good}
+
+
+async def test_a_commit_that_errs_is_never_reported_as_done(store: Store, engine: str) -> None:
+    orphan = operation()
+
+    def refused_at_commit(tx: Transaction) -> None:
+        if engine == "sqlite":
+            tx.execute("PRAGMA defer_foreign_keys = ON")
+            add_attempt(tx, attempt(orphan))
+        else:
+            tx.execute("CREATE TABLE late (n INTEGER UNIQUE DEFERRABLE INITIALLY DEFERRED)")
+            tx.execute("INSERT INTO late VALUES (1), (1)")
+
+    results = await together(store, [refused_at_commit] + [accepting(operation()) for _ in range(3)])
+    told = [result for result in results if not isinstance(result, JournalUnavailable)]
+    assert isinstance(results[0], JournalUnavailable)
+    assert await ids(store) == {accepted.operation.id for accepted in told}
     wanted = operation()
     await put(store, wanted)
-    assert await ids(store) == {wanted.id}
+    assert wanted.id in await ids(store)
 
 
 async def test_hanging_up_does_not_undo_a_write(store: Store) -> None:
@@ -150,7 +174,7 @@ async def test_closing_finishes_what_was_handed_in_and_refuses_the_rest(store: S
     await store.close()
     assert [accepted.operation.id for accepted in await asyncio.gather(*writing)] == [each.id for each in wanted]
     with pytest.raises(JournalUnavailable):
-        await put(store, operation())
+        await asyncio.wait_for(put(store, operation()), 10)
 
 
 async def test_a_full_disk_fails_who_does_not_fit_and_nobody_else(store: Store, engine: str) -> None:
