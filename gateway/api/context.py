@@ -7,12 +7,13 @@ from litestar import Response
 from gateway.api.answers import PayoutAnswer, WriteAnswer, json_answer, operation_answer, rejection, seen_payout
 from gateway.api.endpoint import ApiRequest, caller_of
 from gateway.api.problems import ApiError
-from gateway.api.reading import wait_of
+from gateway.api.reading import body_of, idempotency_key, wait_of
 from gateway.engine.connection import Connection
-from gateway.engine.intent import Intent
+from gateway.engine.intent import Intent, fingerprint
 from gateway.engine.service import Gateway
-from gateway.operation import Operation, State
+from gateway.operation import Kind, Operation, State
 from gateway.store.journal import attempts_of
+from providers.sdk import Mark
 
 REPLAYED = "Idempotent-Replayed"
 
@@ -30,6 +31,26 @@ def addressed(request: ApiRequest, id: str) -> tuple[Connection, str]:
     connection = gateway_of(request).router.named(caller_of(request), name)
     connection.provider.check_id(native)
     return connection, native
+
+
+async def write_mark(request: ApiRequest, action: str, kind: Kind, path: str) -> Response[bytes]:
+    """A mark on the payout, or the payout request, that the path names. `path` tells it apart from other requests."""
+    key = idempotency_key(request)
+    body = await body_of(request, Mark, optional=True)
+    connection, native = addressed(request, request.path_params["id"])
+    caller = caller_of(request)
+    intent = Intent(
+        tenant=caller.tenant,
+        maker=caller.name,
+        key=key,
+        fingerprint=fingerprint("POST", path.format(id=f"{connection.name}:{native}"), body),
+        action=action,
+        kind=kind,
+        connection=connection.name,
+        target=native,
+        body=body,
+    )
+    return await write(request, intent)
 
 
 async def write(request: ApiRequest, intent: Intent, created: bool = False) -> Response[bytes]:

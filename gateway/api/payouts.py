@@ -11,7 +11,7 @@ from litestar import Response
 from litestar.handlers import HTTPRouteHandler
 
 from gateway.api.answers import PayoutAnswer, PayoutList, WriteAnswer, json_answer, payout_answer
-from gateway.api.context import addressed, gateway_of, write
+from gateway.api.context import addressed, gateway_of, write, write_mark
 from gateway.api.endpoint import ApiRequest, caller_of, endpoint
 from gateway.api.problems import ApiError, Fault
 from gateway.api.reading import body_of, idempotency_key, parameters
@@ -245,27 +245,15 @@ async def get_payout(request: ApiRequest) -> Response[bytes]:
 
 
 def _mark(action: str, scope: str, summary: str) -> HTTPRouteHandler:
+    path = f"/v1/payouts/{{id}}/{action}"
+
     async def mark(request: ApiRequest) -> Response[bytes]:
-        key = idempotency_key(request)
-        body = await body_of(request, Mark, optional=True)
-        connection, native = addressed(request, request.path_params["id"])
-        caller = caller_of(request)
-        intent = Intent(
-            tenant=caller.tenant,
-            maker=caller.name,
-            key=key,
-            fingerprint=fingerprint("POST", f"/v1/payouts/{connection.name}:{native}/{action}", body),
-            action=action,
-            connection=connection.name,
-            target=native,
-            body=body,
-        )
-        return await write(request, intent)
+        return await write_mark(request, action, "payout", path)
 
     mark.__name__ = f"{action}_payout"
     return endpoint(
         "POST",
-        f"/v1/payouts/{{id}}/{action}",
+        path,
         scope=scope,
         summary=summary,
         body=Mark,

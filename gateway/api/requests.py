@@ -9,12 +9,11 @@ from litestar import Response
 from litestar.handlers import HTTPRouteHandler
 
 from gateway.api.answers import PayoutRequestList, WriteAnswer, json_answer, request_answer
-from gateway.api.context import addressed, gateway_of, write
+from gateway.api.context import gateway_of, write_mark
 from gateway.api.endpoint import ApiRequest, caller_of, endpoint
 from gateway.api.payouts import WRITE_PROBLEMS
-from gateway.api.reading import body_of, idempotency_key, parameters
+from gateway.api.reading import parameters
 from gateway.engine.connection import Connection
-from gateway.engine.intent import Intent, fingerprint
 from gateway.engine.listing import Omitted, merged
 from providers.sdk import ListQuery, Mark, Page, PayoutRequest, RequestStatus
 
@@ -64,28 +63,15 @@ async def list_payout_requests(request: ApiRequest) -> Response[bytes]:
 
 
 def _decision(verb: str, summary: str) -> HTTPRouteHandler:
+    path = f"/v1/payout-requests/{{id}}/{verb}"
+
     async def decide(request: ApiRequest) -> Response[bytes]:
-        key = idempotency_key(request)
-        body = await body_of(request, Mark, optional=True)
-        connection, native = addressed(request, request.path_params["id"])
-        caller = caller_of(request)
-        intent = Intent(
-            tenant=caller.tenant,
-            maker=caller.name,
-            key=key,
-            fingerprint=fingerprint("POST", f"/v1/payout-requests/{connection.name}:{native}/{verb}", body),
-            action=f"{verb}_request",
-            kind="payout_request",
-            connection=connection.name,
-            target=native,
-            body=body,
-        )
-        return await write(request, intent)
+        return await write_mark(request, f"{verb}_request", "payout_request", path)
 
     decide.__name__ = f"{verb}_payout_request"
     return endpoint(
         "POST",
-        f"/v1/payout-requests/{{id}}/{verb}",
+        path,
         scope="payouts:approve",
         summary=summary,
         body=Mark,
