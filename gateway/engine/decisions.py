@@ -16,13 +16,15 @@ from gateway.engine.errors import DecisionRefused, SamePerson
 from gateway.engine.intent import call_of, intent_of
 from gateway.engine.lookup import look_up
 from gateway.engine.machine import Absent, Found, Verdict
-from gateway.engine.running import Runner, applied
-from gateway.operation import Attempt, Decision, Operation, State, Step
+from gateway.engine.running import Runner, applied, send_before
+from gateway.operation import Attempt, Decision, Operation, Reason, State, Step
 from gateway.store.journal import Transaction, attempts_of, claim, record
 from gateway.store.leases import free
+from providers.sdk import Effect
 
 EVENTS = {"cancel": "cancelled", "release": "released", "close": "closed"}
-Rule = Callable[[Operation, list[Attempt]], Verdict]
+Rule = Callable[[Operation, list[Attempt], int], Verdict]
+SEEN = (Reason.CONTRADICTION, Reason.SEVERAL)  # a payout with this reference was shown: nothing is sent again
 
 
 class Decisions:
@@ -59,6 +61,8 @@ class Decisions:
             raise DecisionRefused(f"only what needs review can be released; this is {operation.state}")
         if any(decision.decision == "release" for decision in operation.decisions):
             raise DecisionRefused("it was released before; a second time could pay twice")
+        if operation.effect is Effect.CREATE and (operation.payout or operation.reason in SEEN):
+            raise DecisionRefused("the provider has shown a payout with this reference; close it with a verdict")
         connection = self.runner.connections[operation.connection]
         seen = await look_up(self.runner.reader, connection, intent_of(operation))
         match seen:
@@ -85,23 +89,23 @@ class Decisions:
             decisions=(*operation.decisions, decision),
         )
         attempt = Attempt(operation=operation.id, number=released.attempts, started_at=now)
-        await self._commit(released, attempt, by, EVENTS["release"])
+        before = send_before()
+        released = await self._commit(released, attempt, by, EVENTS["release"])
         connection = self.runner.connections[operation.connection]
         call = call_of(connection.provider, intent_of(released))
-        return await self.runner.start(released, self.runner.send(released, call))
+        return await self.runner.start(released, self.runner.send(released, call, before))
 
     async def _decide(self, operation: Operation, decision: Decision, rule: Rule) -> Operation:
         attempts = await self.store.read(lambda tx: attempts_of(tx, operation.id))
-        verdict = rule(operation, attempts)
+        verdict = rule(operation, attempts, (decision.at - operation.sent_at) // 1000)
         after = msgspec.structs.replace(
             applied(operation, verdict, decision.at),
             fence=operation.fence + 1,
             decisions=(*operation.decisions, decision),
         )
-        await self._commit(after, None, decision.by, EVENTS[decision.decision])
-        return after
+        return await self._commit(after, None, decision.by, EVENTS[decision.decision])
 
-    async def _commit(self, after: Operation, attempt: Attempt | None, by: str, event: str) -> None:
+    async def _commit(self, after: Operation, attempt: Attempt | None, by: str, event: str) -> Operation:
         """Takes the operation from whoever holds it; decision and audit entry are one. Raises DecisionRefused."""
 
         def commit(tx: Transaction) -> bool:
@@ -113,6 +117,7 @@ class Decisions:
 
         if not await self.store.write(commit):
             raise DecisionRefused("the operation has just moved on; look again")
+        return msgspec.structs.replace(after, fence=after.fence + 1)
 
 
 def _other_person(operation: Operation, by: str) -> None:
@@ -120,14 +125,16 @@ def _other_person(operation: Operation, by: str) -> None:
         raise SamePerson(f"{by} made this operation; another key must decide")
 
 
-def _cancelled(operation: Operation, attempts: list[Attempt]) -> Verdict:
+def _cancelled(operation: Operation, attempts: list[Attempt], age: int) -> Verdict:
     never_sent = all(attempt.sent is False for attempt in attempts)
     if operation.state not in (State.ACCEPTED, State.AWAITING_APPROVAL) or not never_sent:
         raise DecisionRefused(f"it is {operation.state} and may have been sent; only what never left can be cancelled")
     return Verdict(State.CANCELLED, operation.reason, "cancelled before anything was sent")
 
 
-def _closed(operation: Operation, attempts: list[Attempt]) -> Verdict:
+def _closed(operation: Operation, attempts: list[Attempt], age: int) -> Verdict:
     if operation.state not in (State.UNKNOWN, State.NEEDS_REVIEW):
         raise DecisionRefused(f"only what is unknown or needs review can be closed; this is {operation.state}")
+    if operation.effect is not Effect.CREATE and age < machine.QUARANTINE:
+        raise DecisionRefused(f"it may still land; decide in {machine.QUARANTINE - age} seconds")
     return Verdict(State.CLOSED, operation.reason, operation.detail, Step.LOOK_UP, machine.REVIEW_WATCH)

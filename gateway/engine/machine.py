@@ -27,6 +27,8 @@ GUARDED_TRIES = 5
 CONVERGENT_TRIES = 3
 RESENDS_AFTER_429 = 1
 
+SEVERAL_DETAIL = "more than one payout carries this reference"
+
 REFUSED_FOR = {
     RefusalKind.NOT_FOUND: Reason.NOT_FOUND,
     RefusalKind.CONFLICT: Reason.CONFLICT,
@@ -137,9 +139,15 @@ def after_send(operation: Operation, outcome: Outcome[Any]) -> Verdict:
             if operation.effect is Effect.GUARDED:
                 return Verdict(State.UNKNOWN, step=Step.LOOK_UP, maybe_executed=True, acknowledged=True)
             payout = result if isinstance(result, Payout) else None
-            return Verdict(State.SUCCEEDED, payout=payout, maybe_executed=True)
+            return _succeeded(operation, payout)
         case Refused(_, refusal):
             return _refused(operation, refusal.kind, refusal.retry_after, detail)
+
+
+def _succeeded(operation: Operation, payout: Payout | None) -> Verdict:
+    again = operation.effect is Effect.CREATE and operation.resends > 0
+    step, delay = (Step.LOOK_UP, LOOK_UP_WINDOW) if again else (None, 0)
+    return Verdict(State.SUCCEEDED, step=step, delay=delay, payout=payout, maybe_executed=True)
 
 
 def _contradicted(operation: Operation, detail: str | None) -> Verdict:
@@ -148,10 +156,15 @@ def _contradicted(operation: Operation, detail: str | None) -> Verdict:
     return Verdict(State.NEEDS_REVIEW, Reason.CONTRADICTION, detail, step, RETRY_MOST, alarm=True, maybe_executed=True)
 
 
-def after_look_up(operation: Operation, seen: LookUp, age: int, window: int = LOOK_UP_WINDOW) -> Verdict:
-    """The verdict on one look-up, `age` seconds after the last send; after `window` an absent create needs a person."""
-    if operation.state in (State.REJECTED, State.CLOSED):
-        return _watched(operation, seen, age)
+def after_look_up(
+    operation: Operation, seen: LookUp, age: int, window: int = LOOK_UP_WINDOW, successor: bool = False
+) -> Verdict:
+    """The verdict on one look-up, `age` seconds after the last send; after `window` an absent create needs a person.
+
+    `successor`: another operation of the tenant has this one's reference.
+    """
+    if operation.state in (State.REJECTED, State.CLOSED, State.SUCCEEDED):
+        return _watched(operation, seen, age, successor)
     match seen:
         case Found(payout, at_target=True, reference_differs=False):
             return _at_target(operation, payout)
@@ -161,8 +174,7 @@ def after_look_up(operation: Operation, seen: LookUp, age: int, window: int = LO
         case Found(payout):
             return _not_at_target(operation, payout, age)
         case Several():
-            detail = "more than one payout carries this reference"
-            return _review(operation, Reason.SEVERAL, detail, age, alarm=True)
+            return _review(operation, Reason.SEVERAL, SEVERAL_DETAIL, age, alarm=True)
         case Differs(detail):
             return _review(operation, Reason.CONTRADICTION, detail, age, alarm=True)
         case Absent():
@@ -171,21 +183,61 @@ def after_look_up(operation: Operation, seen: LookUp, age: int, window: int = LO
             return _keep(operation, operation.reason or Reason.NOT_CONFIRMED, detail, watch(age))
 
 
-def _watched(operation: Operation, seen: LookUp, age: int) -> Verdict:
+def _watched(operation: Operation, seen: LookUp, age: int, successor: bool) -> Verdict:
     """What is over, for us or for a person, is looked at again: money that appears late must not stay unseen."""
+    match operation.state:
+        case State.REJECTED:
+            return _rejected_again(operation, seen, age, successor)
+        case State.CLOSED:
+            return _closed_again(operation, seen, age)
+        case _:
+            return _succeeded_again(operation, seen)
+
+
+def _rejected_again(operation: Operation, seen: LookUp, age: int, successor: bool) -> Verdict:
+    """`successor`: another operation has the reference by now, and what carries it is that one's."""
+    detail = "it was rejected, and yet the provider shows it"
+    rests = Verdict(State.REJECTED, operation.reason, operation.detail)
     match seen:
-        case Found(payout) if operation.state is State.REJECTED:
-            detail = "it was rejected, and yet the provider shows it"
+        case Several() if successor:
+            return Verdict(State.REJECTED, Reason.SEVERAL, SEVERAL_DETAIL, alarm=True)
+        case _ if successor:
+            return rests
+        case Found(payout):
             return _review(operation, Reason.CONTRADICTION, detail, age, alarm=True, payout=payout)
+        case Several():
+            return _review(operation, Reason.SEVERAL, SEVERAL_DETAIL, age, alarm=True)
+        case Differs():
+            return _review(operation, Reason.CONTRADICTION, detail, age, alarm=True)
+        case Absent():
+            return rests
+        case _:
+            return Verdict(State.REJECTED, operation.reason, operation.detail, Step.LOOK_UP, watch(age))
+
+
+def _closed_again(operation: Operation, seen: LookUp, age: int) -> Verdict:
+    verdicts = [decision.verdict for decision in operation.decisions if decision.decision == "close"]
+    match seen:
+        case Found(payout, at_target=True) if verdicts and verdicts[-1] == "not_executed":
+            detail = "it was closed as not executed, and yet the provider shows it"
+            return Verdict(State.CLOSED, Reason.CONTRADICTION, detail, alarm=True, payout=payout)
         case Found(payout, at_target=True):
             return Verdict(State.CLOSED, operation.reason, operation.detail, payout=payout)
         case Several():
-            return Verdict(operation.state, Reason.SEVERAL, "more than one payout carries this reference", alarm=True)
-        case Absent() if operation.state is State.REJECTED:
-            return Verdict(State.REJECTED, operation.reason, operation.detail)
+            return Verdict(State.CLOSED, Reason.SEVERAL, SEVERAL_DETAIL, alarm=True)
+        case Differs(detail):
+            return Verdict(State.CLOSED, Reason.CONTRADICTION, detail, alarm=True)
         case _:
-            wait = watch(age) if operation.state is State.REJECTED else review_watch(age)
-            return Verdict(operation.state, operation.reason, operation.detail, Step.LOOK_UP, wait)
+            return Verdict(State.CLOSED, operation.reason, operation.detail, Step.LOOK_UP, review_watch(age))
+
+
+def _succeeded_again(operation: Operation, seen: LookUp) -> Verdict:
+    """A create that was sent a second time is looked at once more: the first may have landed late."""
+    if isinstance(seen, Several):
+        return Verdict(State.SUCCEEDED, Reason.SEVERAL, SEVERAL_DETAIL, alarm=True)
+    if isinstance(seen, LookUpFailed):
+        return Verdict(State.SUCCEEDED, operation.reason, operation.detail, Step.LOOK_UP, WATCH_MOST)
+    return Verdict(State.SUCCEEDED, operation.reason, operation.detail, attribution=operation.attribution)
 
 
 def after_crash(operation: Operation) -> Verdict:
@@ -252,18 +304,22 @@ def _not_at_target(operation: Operation, payout: Payout | None, age: int) -> Ver
 def _absent(operation: Operation, age: int, window: int) -> Verdict:
     if operation.effect is not Effect.CREATE:
         return _review(operation, Reason.ABSENT, "the provider no longer shows the payout", age)
+    if operation.reason in (Reason.CONTRADICTION, Reason.SEVERAL):  # once seen, an empty look-up only lags
+        return _review(operation, operation.reason, operation.detail, age)
     if operation.maybe_executed:
         if age < window:
             return _keep(operation, operation.reason or Reason.ABSENT, operation.detail, watch(age))
         return _review(operation, Reason.ABSENT, "the provider shows no payout with this reference", age)
-    if operation.reason in REFUSED_FOR.values():
+    if operation.reason in REFUSED_FOR.values() and operation.state is not State.NEEDS_REVIEW:
         # Looked up once more when nothing can be executed any longer; found then, it is an alarm.
         return Verdict(State.REJECTED, operation.reason, operation.detail, Step.LOOK_UP, window)
     if operation.reason is Reason.RATE_LIMITED:
-        if operation.resends < RESENDS_AFTER_429:
+        if operation.resends < RESENDS_AFTER_429 and operation.state is not State.NEEDS_REVIEW:
             return Verdict(State.UNKNOWN, Reason.RATE_LIMITED, operation.detail, Step.SEND, resend=True)
         return _review(operation, Reason.RATE_LIMITED, operation.detail, age)
-    return Verdict(State.ACCEPTED, operation.reason, operation.detail, Step.SEND)
+    if operation.state is State.ACCEPTED:
+        return Verdict(State.ACCEPTED, operation.reason, operation.detail, Step.SEND)
+    return _review(operation, operation.reason or Reason.ABSENT, operation.detail, age)
 
 
 def _keep(
@@ -283,6 +339,6 @@ def _review(
     alarm: bool = False,
     payout: Payout | None = None,
 ) -> Verdict:
-    """A person must look; the gateway goes on watching. An alarm sounds once."""
-    sounds = alarm and operation.state is not State.NEEDS_REVIEW
+    """A person must look; the gateway goes on watching. An alarm sounds once for each reason."""
+    sounds = alarm and (operation.state is not State.NEEDS_REVIEW or operation.reason is not reason)
     return Verdict(State.NEEDS_REVIEW, reason, detail, Step.LOOK_UP, review_watch(age), alarm=sounds, payout=payout)

@@ -30,7 +30,7 @@ from gateway.engine.reading import Reader
 from gateway.engine.recovery import Recovery
 from gateway.operation import Attempt, Observation, Operation, State, Step
 from gateway.store.audit import GATEWAY, Audit
-from gateway.store.journal import JournalError, Store, Transaction, claim, find, record
+from gateway.store.journal import JournalError, Store, Transaction, claim, find, has_successor, record
 from gateway.store.leases import Claimed, claim_due, free, leased
 from gateway.upstream import Outcome
 from providers.sdk import Call, Payout
@@ -40,7 +40,7 @@ log = logging.getLogger("gateway.operations")
 CLAIM_MOST = 100  # how many operations one round takes
 NEWS = "operations"  # the topic of every recorded change: whoever waits for one reads it then
 IDLE_SECONDS = 1.0  # how often the journal is asked for what is due
-SEND_WITHIN = 10.0  # seconds after the `sending` commit in which the send must begin: a paused process comes too late
+SEND_WITHIN = 10.0  # seconds from before the `sending` commit in which the send must begin
 
 
 class Runner:
@@ -83,9 +83,11 @@ class Runner:
         task.add_done_callback(lambda done: self._done(operation.id, done))
         return task
 
-    async def send(self, operation: Operation, call: Call[Any]) -> Operation:
-        """Sends an operation whose `sending` is committed, and goes on to its next rest."""
-        before = time.monotonic() + SEND_WITHIN
+    async def send(self, operation: Operation, call: Call[Any], before: float) -> Operation:
+        """Sends an operation whose `sending` is committed, and goes on to its next rest.
+
+        `before` was fixed by `send_before` ahead of that commit: whoever was paused since then comes too late.
+        """
         return await self.conclude(operation, await self.connections[operation.connection].send(call, before))
 
     async def conclude(self, operation: Operation, outcome: Outcome[Any]) -> Operation:
@@ -97,7 +99,7 @@ class Runner:
         finished = _finished(operation, outcome, self.now())
         recorded = await self.record(operation, verdict, finished, keeps=looks_up)
         # The lease is kept meanwhile: nobody else looks up the same. What has moved on is another's to look up.
-        looks_up = looks_up and recorded.fence == operation.fence and recorded.step is Step.LOOK_UP
+        looks_up = looks_up and recorded.fence == operation.fence + 1 and recorded.step is Step.LOOK_UP
         return await self.look_up(recorded) if looks_up else recorded
 
     async def look_up(self, operation: Operation) -> Operation:
@@ -105,7 +107,10 @@ class Runner:
         connection = self.connections[operation.connection]
         seen = await look_up(self.reader, connection, intent_of(operation))
         age = (self.now() - operation.sent_at) // 1000
-        verdict = machine.after_look_up(operation, seen, age, self.knobs.lookup_window)
+        successor = False
+        if operation.state is State.REJECTED:
+            successor = await self.store.read(lambda tx: has_successor(tx, operation))
+        verdict = machine.after_look_up(operation, seen, age, self.knobs.lookup_window, successor)
         return await self.record(operation, verdict, None)
 
     async def resume(self, operation: Operation) -> Operation:
@@ -119,10 +124,11 @@ class Runner:
             return await self.record(operation, machine.postponed(operation), None)
         if not sends:
             return await self.look_up(operation)
+        before = send_before()
         sending = await self._begin(operation)
         if sending is None:
             return operation
-        return await self.send(sending, call_of(connection.provider, intent_of(sending)))
+        return await self.send(sending, call_of(connection.provider, intent_of(sending)), before)
 
     async def _begin(self, operation: Operation) -> Operation | None:
         """Commits `sending`, and only then may anything leave. None: someone else has moved the fence."""
@@ -164,7 +170,7 @@ class Runner:
             log.warning("operation %s has moved on; this result is kept as evidence only", after.id)
             return await self.store.read(lambda tx: find(tx, after.tenant, after.id)) or operation
         await self._tell(after, verdict)
-        return after
+        return msgspec.structs.replace(after, fence=after.fence + 1)
 
     async def work(self) -> None:
         """Goes on with whatever is due, until cancelled."""
@@ -223,6 +229,11 @@ class Runner:
         return Observation(
             connection=operation.connection, target=payout.id, at=self.now(), source=source, payout=payout
         )
+
+
+def send_before() -> float:
+    """The monotonic time after which a send must not begin; to be taken before `sending` is committed."""
+    return time.monotonic() + SEND_WITHIN
 
 
 def applied(operation: Operation, verdict: Verdict, now: int) -> Operation:

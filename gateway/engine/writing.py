@@ -13,7 +13,7 @@ import msgspec
 from gateway.engine.connection import Connection
 from gateway.engine.errors import ConnectionHeld, Unavailable
 from gateway.engine.intent import CreateBody, Intent, call_of, intent_of
-from gateway.engine.running import NEWS, Runner
+from gateway.engine.running import NEWS, Runner, send_before
 from gateway.operation import Attempt, Operation, State, Step
 from gateway.store.journal import Accepted, JournalUnavailable, Transaction, accept, find, find_by_key
 from gateway.upstream import Outcome
@@ -35,10 +35,10 @@ class Writer:
         connection = self.connections[intent.connection]
         connection.require(intent.action)
         call = call_of(connection.provider, intent)
-        operation = self._operation(intent, call)
+        operation, before = self._operation(intent, call), send_before()
         accepted = await self._accept(connection, operation)
         if not accepted.replayed:
-            self.runner.start(accepted.operation, self.runner.send(accepted.operation, call))
+            self.runner.start(accepted.operation, self.runner.send(accepted.operation, call, before))
         return accepted
 
     async def queue(self, intent: Intent) -> Accepted:
@@ -57,20 +57,20 @@ class Writer:
     async def submit_together(self, intents: Sequence[Intent], call: Call[Any]) -> list[Accepted | Exception]:
         """Accepts several writes that one provider call carries. Each id is read afterwards, whatever it answers."""
         connection = self.connections[intents[0].connection]
-        operations = [self._operation(intent, call) for intent in intents]
+        operations, before = [self._operation(intent, call) for intent in intents], send_before()
         results = await asyncio.gather(
             *(self._accept(connection, operation) for operation in operations), return_exceptions=True
         )
         accepted = [result if isinstance(result, (Accepted, Exception)) else _raised(result) for result in results]
         fresh = [item.operation for item in accepted if isinstance(item, Accepted) and not item.replayed]
         if len(fresh) == len(operations):
-            sent = asyncio.ensure_future(connection.send(call))
+            sent = asyncio.ensure_future(connection.send(call, before))
             for operation in fresh:
                 self.runner.start(operation, self._finish(operation, sent))
         else:  # the body names ids that must not go out again: each of the others goes alone
             for operation in fresh:
                 single = call_of(connection.provider, intent_of(operation))
-                self.runner.start(operation, self.runner.send(operation, single))
+                self.runner.start(operation, self.runner.send(operation, single, before))
         return accepted
 
     async def settle(self, operation: Operation, wait: float) -> Operation:
@@ -157,7 +157,8 @@ class Writer:
             known = None
         if known is None:
             raise Unavailable("the journal could not take the operation; send it again with the same key")
-        return Accepted(known, replayed=known.id != operation.id)
+        # Ours, and nobody has taken it over meanwhile: only then may we go on with it.
+        return Accepted(known, replayed=(known.id, known.fence) != (operation.id, operation.fence))
 
     async def _by_key(self, operation: Operation) -> Operation | None:
         return await self.store.read(lambda tx: find_by_key(tx, operation.tenant, operation.key, operation.item))

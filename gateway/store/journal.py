@@ -228,7 +228,7 @@ def claim(tx: Transaction, operation: Operation, attempt: Attempt | None) -> boo
 
 
 def record(tx: Transaction, operation: Operation, attempt: Attempt | None, seen: Observation | None) -> bool:
-    """Writes an outcome, if the fence still holds; evidence is kept in any case."""
+    """Writes an outcome and moves the fence on, if it still holds; evidence is kept in any case."""
     if attempt is not None:
         tx.execute(
             "UPDATE attempt SET finished_at = ?, sent = ?, http_status = ?, outcome = ?, detail = ?"
@@ -247,7 +247,8 @@ def record(tx: Transaction, operation: Operation, attempt: Attempt | None, seen:
         observe(tx, seen)
     changed = [name for name in COLUMNS if name not in ("id", "fence")]
     values = dict(zip(COLUMNS, to_row(operation), strict=True))
-    sql = f"UPDATE operation SET {', '.join(f'{name} = ?' for name in changed)} WHERE id = ? AND fence = ? RETURNING id"  # noqa: S608
+    names = ", ".join(f"{name} = ?" for name in changed)
+    sql = f"UPDATE operation SET fence = fence + 1, {names} WHERE id = ? AND fence = ? RETURNING id"  # noqa: S608
     return bool(tx.execute(sql, [values[name] for name in changed] + [operation.id, operation.fence]))
 
 
@@ -352,12 +353,6 @@ def list_operations(
     return [from_row(row) for row in tx.execute(sql, [*parameters, limit])]
 
 
-def due(tx: Transaction, now: int, limit: int) -> list[Operation]:
-    """What the gateway should go on with by itself, the longest overdue first."""
-    sql = f"SELECT {_COLUMN_LIST} FROM operation WHERE due_at <= ? ORDER BY due_at LIMIT ?"  # noqa: S608
-    return [from_row(row) for row in tx.execute(sql, (now, limit))]
-
-
 def left_sending(tx: Transaction) -> list[Operation]:
     sql = f"SELECT {_COLUMN_LIST} FROM operation WHERE state = 'sending' ORDER BY id"  # noqa: S608
     return [from_row(row) for row in tx.execute(sql)]
@@ -374,6 +369,17 @@ def known_references(tx: Transaction, tenant: str, connection: str, references: 
         [tenant, connection, *references],
     )
     return {row[0]: row[1] for row in rows}
+
+
+def has_successor(tx: Transaction, operation: Operation) -> bool:
+    """Whether another create of the tenant has this one's reference by now."""
+    return bool(
+        tx.execute(
+            "SELECT 1 FROM operation WHERE tenant = ? AND reference = ? AND action = 'create' AND id > ?"
+            " AND state NOT IN ('rejected', 'expired', 'cancelled') LIMIT 1",
+            (operation.tenant, operation.reference, operation.id),
+        )
+    )
 
 
 def created_payouts(tx: Transaction, connection: str) -> set[str]:

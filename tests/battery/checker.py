@@ -23,6 +23,7 @@ INVARIANTS = {
     "one_reference": "one reference of a tenant is paid at most once, whatever keys it was sent with",
     "settled": "once it is succeeded, nothing of it lands any more",
     "journaled": "nothing is executed that the journal does not know",
+    "not_undone": "what is succeeded is not undone by an older write of ours",
     "nothing_vanishes": "what was answered as accepted is in the journal",
     "success_is_real": "succeeded: executed, with the same amount, currency and payee",
     "refusal_is_real": "rejected, expired, cancelled: never executed",
@@ -94,7 +95,11 @@ def check(
     told: Iterable[Told] = (),
     alarms: frozenset[str] | None = None,
 ) -> list[Violation]:
-    """Every broken promise. `accepted`: the slots that callers got an answer for; `alarms` None: they are not known."""
+    """Every broken promise.
+
+    `operations`: in the order in which they were accepted. `accepted`: the slots that callers got an answer for.
+    `alarms` None: they are not known.
+    """
     done: dict[str, list[Execution]] = defaultdict(list)
     for each in executions:
         done[each.slot].append(each)
@@ -111,6 +116,7 @@ def check(
     violations += _one_reference(operations, done)
     violations += _steady(moves)
     violations += _settled(operations, moves, done)
+    violations += _undone(operations, moves, done)
     violations += _answers(told, moves, operations)
     return violations
 
@@ -216,6 +222,22 @@ def _settled(
         if move.after is State.SUCCEEDED
         for each in done.get(slots.get(move.operation, ""), ())
         if each.at > move.at and each.changed and each.limit is None
+    ]
+
+
+def _undone(
+    operations: Sequence[Operation], moves: Iterable[Move], done: Mapping[str, Sequence[Execution]]
+) -> list[Violation]:
+    place = {operation.id: number for number, operation in enumerate(operations)}
+    kept = [move for move in moves if move.after is State.SUCCEEDED and move.operation in place]
+    succeeded = [(operations[place[move.operation]], move.at) for move in kept]
+    return [
+        Violation("not_undone", later.id, f"succeeded at {at}; {older.id} changed its payout at {each.at}")
+        for later, at in succeeded
+        for older in operations[: place[later.id]]
+        if older.target == later.target is not None
+        for each in done.get(slot_of(older), ())
+        if each.at > at and each.changed and each.limit is None
     ]
 
 

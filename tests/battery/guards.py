@@ -6,8 +6,8 @@ is removed by replacing one function or turning one switch. The tests name every
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from gateway.engine import machine
@@ -34,6 +34,7 @@ class Rules:
     commits_first: bool = True  # the `sending` commit comes before the send
     answers_after_commit: bool = True
     rereads_lost_commits: bool = True
+    lost_commit_keeps_fence: bool = True  # what is sent then is what was accepted, not what it has become meanwhile
     commits_are_durable: bool = True  # False: a failover of the store forgets the last ones
     claims_in_sql: bool = True  # False: the key is claimed in a store that a failover empties
     unique_references: bool = True
@@ -47,19 +48,24 @@ class Rules:
     cancels_only_unsent: bool = True
     release_looks_up: bool = True
     release_spares_the_seen: bool = True
+    close_waits: bool = True  # until the quarantine is over
     knows_successors: bool = True  # a rejected create is not looked up once its reference is another's
     rereads_lost_fences: bool = True  # a caller is told what the journal holds, not the result that came too late
 
 
 @dataclass(frozen=True, slots=True)
 class Guard:
-    """One guard, taken away. `caught_by`: the invariants of which one must break; `effect`: where it shows."""
+    """One guard, taken away. `caught_by`: the invariants of which one must break, `within` so many schedules.
+
+    `effect` and `character` say where it shows: what a schedule would draw at random, and is set.
+    """
 
     why: str
     rules: Rules
     caught_by: tuple[str, ...]
     effect: Effect | None = None
-    within: int = 5000  # schedules
+    within: int = 5000
+    character: Mapping[str, Any] = field(default_factory=dict)
 
 
 def _requeued(operation: Operation) -> Verdict:
@@ -170,6 +176,14 @@ def _keeps_waiting(operation: Operation, seen: LookUp, age: int, window: int) ->
     return replace(verdict, step=None) if isinstance(seen, machine.LookUpFailed) else verdict
 
 
+NONE_REMOVED = Guard("", Rules(), ())
+SECOND = 1000
+# Gateways that stand still for long, while others go on and people decide.
+ZOMBIES = {"machines": 3, "pause": 0.1, "crash": 0.0, "quiet": 1500 * SECOND, "window": 120 * SECOND}
+# Requests that land some seconds after their answer was lost.
+LANDS_LATE = {"favourite": "late", "lateness_most": 20 * SECOND, "bad": 0.6, "pause": 0.0, "crash": 0.0, "read_lag": 0}
+LANDS_HOURS_LATE = {**LANDS_LATE, "lateness_most": 10_800 * SECOND, "window": 120 * SECOND, "expiry": False}
+SHOWS_LATE = {"favourite": "late", "lateness_most": 300 * SECOND, "bad": 0.9}
 TWICE = ("executed_once", "one_reference")
 CREATE, GUARDED, CONVERGENT = Effect.CREATE, Effect.GUARDED, Effect.CONVERGENT
 
@@ -196,19 +210,24 @@ GUARDS: dict[str, Guard] = {
         Rules(records_move_fences=False),
         ("final_stays", *TWICE),
         CREATE,
+        20_000,
+        {**ZOMBIES, **SHOWS_LATE},
     ),
     "fence_moves_at_take_over": Guard(
         "takes over what a dead process sent without a new fence",
         Rules(take_over_moves_fence=False, records_move_fences=False),
         ("final_stays", *TWICE),
     ),
-    "send_deadline": Guard("a paused process sends however late it is", Rules(deadline="none"), TWICE, CREATE, 20_000),
+    "send_deadline": Guard(
+        "a paused process sends however late it is", Rules(deadline="none"), TWICE, CREATE, 5000, ZOMBIES
+    ),
     "send_deadline_of_the_commit": Guard(
         "counts the deadline from the start of the send, not from the commit",
         Rules(deadline="of_send"),
         TWICE,
         CREATE,
-        20_000,
+        5000,
+        ZOMBIES,
     ),
     "create_is_not_resent": Guard(
         "resends a create that a look-up inside the window does not show",
@@ -249,9 +268,16 @@ GUARDS: dict[str, Guard] = {
     "one_reference": Guard(
         "accepts a reference again under another key", Rules(unique_references=False), ("one_reference",), CREATE
     ),
-    "release_looks_up": Guard("releases without a look-up", Rules(release_looks_up=False), TWICE, CREATE, 50_000),
+    "release_looks_up": Guard(
+        "releases without a look-up", Rules(release_looks_up=False), TWICE, CREATE, 5000, LANDS_HOURS_LATE
+    ),
     "release_spares_what_was_seen": Guard(
-        "releases what the provider has shown before", Rules(release_spares_the_seen=False), TWICE, CREATE, 20_000
+        "releases what the provider has shown before",
+        Rules(release_spares_the_seen=False),
+        TWICE,
+        CREATE,
+        5000,
+        {"favourite": "contradicted", "bad": 0.6, "read_lag": 60 * SECOND},
     ),
     "cancel_only_unsent": Guard(
         "cancels whatever is accepted or unknown", Rules(cancels_only_unsent=False), ("refusal_is_real",)
@@ -272,16 +298,19 @@ GUARDS: dict[str, Guard] = {
         Rules(after_look_up=_repeats_at_once),
         ("settled", "executed_once"),
         GUARDED,
-        20_000,
+        5000,
+        LANDS_LATE,
     ),
     "pause_before_repeating": Guard(
         "repeats a convergent write at once",
         Rules(after_send=_converges_at_once),
         ("settled", "changed_once"),
         CONVERGENT,
+        5000,
+        LANDS_LATE,
     ),
     "closed_is_watched": Guard(
-        "stops watching what a person closed", Rules(after_look_up=_closes_its_eyes), ("alarmed",), CREATE, 20_000
+        "stops watching what a person closed", Rules(after_look_up=_closes_its_eyes), ("alarmed",), CREATE
     ),
     "answers_after_the_commit": Guard(
         "answers before the commit", Rules(answers_after_commit=False), ("nothing_vanishes",)
@@ -291,6 +320,22 @@ GUARDS: dict[str, Guard] = {
     ),
     "lost_commit_is_reread": Guard(
         "believes a commit that erred", Rules(rereads_lost_commits=False), ("journaled", "nothing_vanishes", *TWICE)
+    ),
+    "lost_commit_keeps_its_fence": Guard(
+        "goes on with what a re-read shows, after someone else took it over",
+        Rules(lost_commit_keeps_fence=False),
+        ("final_stays", *TWICE),
+        None,
+        5000,
+        {**ZOMBIES, "misfires": 0.1},
+    ),
+    "close_waits_for_the_quarantine": Guard(
+        "closes a mark that may still land",
+        Rules(close_waits=False),
+        ("not_undone", "changed_once"),
+        CONVERGENT,
+        5000,
+        LANDS_LATE,
     ),
     "successor_keeps_its_reference": Guard(
         "looks up a rejected create whose reference is another's by now",

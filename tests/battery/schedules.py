@@ -24,13 +24,23 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
-from gateway.engine.machine import Absent, Differs, Found, LookUp, LookUpFailed, Several, Verdict
+from gateway.engine.machine import (
+    QUARANTINE,
+    Absent,
+    Differs,
+    Found,
+    LookUp,
+    LookUpFailed,
+    Several,
+    Verdict,
+    postponed,
+)
 from gateway.engine.running import SEND_WITHIN, applied
 from gateway.operation import Decision, Operation, Reason, State, Step
 from gateway.upstream import Answered, Contradicted, Evidence, NotSent, Outcome, Refused, Unclear
 from providers.sdk import Effect, Money, Payout, PayoutStatus, Refusal, RefusalKind
 from tests.battery.checker import Execution, Move, Told, Violation, check, slot_of, stuck
-from tests.battery.guards import GUARDS, Rules
+from tests.battery.guards import GUARDS, NONE_REMOVED, Guard, Rules
 
 T = TypeVar("T")
 Steps = Generator[int, None, T]  # yields milliseconds until the next step
@@ -152,20 +162,37 @@ class Journal:
             raise JournalDown
         return self.rows[id]
 
-    def claim(self, claimed: Operation) -> bool:
-        row = self.row(claimed.id)
-        if row.fence != claimed.fence - 1 and self.world.rules.claims_compare_fences:
+    def claim_due(self) -> list[tuple[Operation, bool]]:
+        """What is due and nobody's, with its fence moved on; True where someone left it in `sending`."""
+        taken = []
+        for row in list(self.rows.values()):
+            due = due_time(row, self.world.rules)
+            if due is not None and due <= self.world.now:
+                interrupted = row.state is State.SENDING
+                moves = not interrupted or self.world.rules.take_over_moves_fence
+                self.put(msgspec.structs.replace(row, fence=row.fence + moves, lease_until=self.world.now + LEASE))
+                taken.append((self.rows[row.id], interrupted))
+        return taken
+
+    def claim(self, sending: Operation) -> bool:
+        """The commit before a send."""
+        row = self.row(sending.id)
+        if row.fence != sending.fence - 1 and self.world.rules.claims_compare_fences:
             return False
-        sending = claimed.state is State.SENDING
         self.put(
             msgspec.structs.replace(
-                row, fence=row.fence + 1, state=claimed.state, attempts=claimed.attempts, sent_at=claimed.sent_at,
-                due_at=claimed.due_at, lease_until=self.world.now + LEASE,
+                row, fence=row.fence + 1, state=State.SENDING, attempts=sending.attempts, sent_at=sending.sent_at,
+                due_at=None, lease_until=self.world.now + LEASE,
             )
         )  # fmt: skip
-        if sending:
-            self.sent[claimed.id, claimed.attempts] = None
+        self.sent[sending.id, sending.attempts] = None
         return True
+
+    def end_leases(self) -> None:
+        """At the start of the only gateway, every lease is a dead one's."""
+        for row in list(self.rows.values()):
+            if row.lease_until is not None:
+                self.rows[row.id] = msgspec.structs.replace(row, lease_until=0)
 
     def record(self, after: Operation, attempt: int | None, sent: bool) -> bool:
         """False where the fence has moved on: the attempt's evidence is kept, the verdict is not applied."""
@@ -191,7 +218,7 @@ class Journal:
             self.world.say("journal", f"{row.id} {row.state} {row.reason} step={row.step} fence={row.fence}")
         self.world.poke(row)
         entered = before is None or before.state is not row.state
-        self.world.ask_a_person(row, (0.6 if row.state is State.NEEDS_REVIEW else 0.15) if entered else 0.02)
+        self.world.ask_a_person(row, (0.6 if row.state is State.NEEDS_REVIEW else 0.15) if entered else 0.05)
 
     def successor(self, operation: Operation) -> Operation | None:
         """The other create of ours that holds the reference by now."""
@@ -347,7 +374,7 @@ class Gateway:
         self.epoch = 0
         self.alive = True
         self.paused_until = 0
-        self.tasks: set[str] = set()
+        self.going_on = 0  # tasks of the round of due work that is under way
         self.next_poll: int | None = None
         self.held = False
         self.probed_at = -HOUR
@@ -355,17 +382,25 @@ class Gateway:
     def clock(self) -> int:
         return self.world.now + self.skew
 
-    def start(self, id: str, work: Steps[Any]) -> None:
-        self.tasks.add(id)
-        self.world.spawn(self, self._task(id, work, self.tasks))
+    def start(self, work: Steps[Any], due: bool = False) -> None:
+        self.going_on += due
+        self.world.spawn(self, self._task(work, due))
 
-    def _task(self, id: str, work: Steps[Any], tasks: set[str]) -> Steps[None]:
+    def _task(self, work: Steps[Any], due: bool) -> Steps[None]:
         try:
             yield from work
         except JournalDown:
             self.world.count("task_interrupted")
-        tasks.discard(id)
-        self.world.wake(self, self.world.now + 1000)
+        if due:
+            self.going_on -= 1
+            if not self.going_on:
+                self.world.wake(self, self.world.now + 500)
+
+    def restart(self) -> None:
+        self.alive, self.going_on, self.held, self.next_poll = True, 0, False, None
+        if self.world.machines == 1:
+            self.world.journal.end_leases()
+        self.world.wake(self, self.world.now)
 
     # The journal, through a connection that may break before or after a commit.
 
@@ -413,13 +448,13 @@ class Gateway:
                 if known is None:
                     world.again(want)
                     return
-                row, replayed = operation, known.id != operation.id
+                row, replayed = (operation if rules.lost_commit_keeps_fence else known), known.id != operation.id
             else:
                 row, replayed = operation, False
         world.accepted.add(slot_of(row))
         if not replayed:
             work = self.resume(row) if want.queued else self.send(row, before)
-            self.start(row.id, self._told(row.id, work))
+            self.start(self._told(row.id, work))
 
     def _send_first(self, operation: Operation) -> Steps[None]:
         """What no gateway may do: the journal hears of it when it is over."""
@@ -433,7 +468,7 @@ class Gateway:
         except (Busy, JournalDown):
             return
         if not replayed:
-            self.start(operation.id, self.conclude(operation, outcome))
+            self.start(self.conclude(operation, outcome))
 
     def _told(self, id: str, work: Steps[Operation]) -> Steps[None]:
         told = yield from work
@@ -467,8 +502,9 @@ class Gateway:
         return after
 
     def look(self, operation: Operation) -> Steps[LookUp]:
-        yield 30
-        seen = self.world.provider.show(operation)
+        hangs = self.world.fails("hanging_look_up")
+        yield HANGS if hangs else 30
+        seen = LookUpFailed("ReadTimeout") if hangs else self.world.provider.show(operation)
         if self.world.trace is not None:
             self.world.say(f"gateway {self.number}", f"look-up of {operation.id}: {seen}")
         yield 30
@@ -491,40 +527,29 @@ class Gateway:
         world = self.world
         age = (self.clock() - operation.created_at) // 1000
         late = world.rules.expired(operation, age, world.expires_after // 1000)
-        if late is None and not (yield from self.usable()):
-            yield 2000
-            return operation
-        sends = operation.step is Step.SEND and late is None
+        if late is not None:
+            return (yield from self.record(operation, late))[0]
+        if not (yield from self.usable()):
+            return (yield from self.record(operation, postponed(operation)))[0]
+        if operation.step is not Step.SEND:
+            return (yield from self.look_up(operation))
         before, now = world.now + int(SEND_WITHIN * 1000), self.clock()
-        claimed = msgspec.structs.replace(
+        sending = msgspec.structs.replace(
             operation,
             fence=operation.fence + 1,
-            state=State.SENDING if sends else operation.state,
-            attempts=operation.attempts + sends,
-            due_at=None if sends else now + 60 * SECOND,
-            sent_at=now if sends else operation.sent_at,
+            state=State.SENDING,
+            attempts=operation.attempts + 1,
+            sent_at=now,
+            due_at=None,
         )
-        if not (yield from self.commit(lambda: world.journal.claim(claimed))):
+        if not (yield from self.commit(lambda: world.journal.claim(sending))):
             return operation
-        if late is not None:
-            return (yield from self.record(claimed, late))[0]
-        if sends:
-            return (yield from self.send(claimed, before))
-        return (yield from self.look_up(claimed))
+        return (yield from self.send(sending, before))
 
     def take_over(self, operation: Operation) -> Steps[Operation]:
-        """What someone left in `sending` becomes unknown, under a new fence."""
+        """What someone left in `sending` becomes unknown."""
         self.world.count("taken_over")
-        moved = msgspec.structs.replace(operation, fence=operation.fence + self.world.rules.take_over_moves_fence)
-        after = applied(moved, self.world.rules.after_crash(operation), self.clock())
-
-        def work() -> None:
-            row = self.world.journal.row(operation.id)
-            if row.fence == operation.fence and row.state is State.SENDING:
-                self.world.journal.put(msgspec.structs.replace(after, lease_until=None))
-
-        yield from self.commit(work)
-        return after
+        return (yield from self.record(operation, self.world.rules.after_crash(operation)))[0]
 
     def record(
         self, operation: Operation, verdict: Verdict, attempt: int | None = None, sent: bool = False
@@ -558,21 +583,21 @@ class Gateway:
         return not self.held
 
     def poll(self) -> None:
-        """Goes on with whatever is due by the database's clock, and asks again when the next will be."""
+        """Goes on with whatever is due, or asks again when the next will be. One round after the other."""
         world = self.world
         self.next_poll = None
-        for row in list(world.journal.rows.values()):
-            if row.id in self.tasks:
-                continue
-            due = due_time(row, world.rules)
-            if due is None:
-                continue
-            if due > world.now:
-                world.wake(self, due)
-            elif row.state is State.SENDING:
-                self.start(row.id, self.take_over(row))
-            else:
-                self.start(row.id, self.resume(row))
+        times = [due_time(row, world.rules) for row in world.journal.rows.values()]
+        due = min((time for time in times if time is not None), default=None)
+        if due is None or self.going_on:
+            return
+        if due > world.now:
+            world.wake(self, due)
+        else:
+            self.start(self.round(), due=True)
+
+    def round(self) -> Steps[None]:
+        for row, interrupted in (yield from self.commit(self.world.journal.claim_due)):
+            self.start(self.take_over(row) if interrupted else self.resume(row), due=True)
 
     # Decisions
 
@@ -621,7 +646,7 @@ class Gateway:
         )
         if (yield from self._decided(released)):
             self.world.count("released")
-            self.start(released.id, self.send(released, before))
+            self.start(self.send(released, before))
 
     def cancel(self, operation: Operation) -> Steps[None]:
         yield 1
@@ -633,6 +658,9 @@ class Gateway:
 
     def close(self, operation: Operation, verdict: Any) -> Steps[None]:
         yield 1
+        young = self.clock() - operation.sent_at < QUARANTINE * SECOND and operation.effect is not CREATE
+        if young and self.world.rules.close_waits:
+            return  # it may still land, and would undo whatever is written next
         if operation.state in (State.UNKNOWN, State.NEEDS_REVIEW):
             decision = Decision(decision="close", by="other", at=self.clock(), verdict=verdict)
             rest = Verdict(State.CLOSED, operation.reason, operation.detail, Step.LOOK_UP, 3600)
@@ -666,15 +694,15 @@ def due_time(row: Operation, rules: Rules) -> int | None:
     """When a gateway should go on with it, by the database's clock."""
     if row.state is State.SENDING:
         return row.lease_until if rules.takes_over else None
-    return row.due_at
+    return None if row.due_at is None else max(row.due_at, row.lease_until or 0)
 
 
 class World:
     """One schedule: the clock, the queue of steps, and what goes wrong when."""
 
-    def __init__(self, seed: int, rules: Rules, effect: Effect | None = None, trace: bool = False) -> None:
+    def __init__(self, seed: int, guard: Guard, trace: bool = False) -> None:
         rng = self.rng = random.Random(seed)  # noqa: S311
-        self.rules = rules
+        self.rules = guard.rules
         self.now = 0
         self.queue: list[tuple[int, int, Gateway | None, int, Any]] = []
         self.steps = 0
@@ -688,7 +716,9 @@ class World:
         self.late = 0
         self.journal = Journal(self)
         self.provider = Provider(self)
-        self._draw(rng, effect)
+        self._draw(rng, guard.effect)
+        for name, value in guard.character.items():
+            setattr(self, name, value)
         self.gateways = [Gateway(self, n, int((rng.random() - 0.5) * 2 * self.skew)) for n in range(self.machines)]
         self._plan(rng)
 
@@ -701,7 +731,7 @@ class World:
         self.machines = 1 + int(draw() * 3)
         self.skew = (0, 200, 2000)[int(draw() * 3)]
         self.window = (120, 120, 300, 900)[int(draw() * 4)] * SECOND
-        self.expires_after = (300, 3600)[int(draw() * 2)] * SECOND
+        self.expires_after = (300, 3600, 24 * 3600)[int(draw() * 3)] * SECOND
         self.read_lag = (0, 0, 5, 60, 2 * 3600)[int(draw() * 5)] * SECOND
         self.crash = (0.0, 0.01, 0.05)[int(draw() * 3)]
         self.pause = (0.0, 0.02, 0.1)[int(draw() * 3)]
@@ -849,12 +879,7 @@ class World:
         if self.trace is not None:
             self.say(f"gateway {gateway.number}", "killed")
 
-        def restart() -> None:
-            gateway.alive, gateway.tasks, gateway.held = True, set(), False
-            gateway.next_poll = None
-            self.wake(gateway, self.now)
-
-        self.at(back, restart)
+        self.at(back, gateway.restart)
 
     def _fail_over(self) -> None:
         """A store that answered before it was safe loses what it answered last."""
@@ -863,7 +888,7 @@ class World:
         if not self.rules.commits_are_durable and self.journal.rows:
             for gateway in self.gateways:
                 gateway.epoch += 1
-                gateway.tasks, gateway.next_poll = set(), None
+                gateway.going_on, gateway.next_poll = 0, None
             self.journal.rows.popitem()
 
     def fault_of_send(self, operation: Operation) -> str | None:
@@ -878,7 +903,7 @@ class World:
     def fails(self, what: str) -> bool:
         if self.now >= self.quiet or self.rng.random() >= self.misfires:
             return False
-        if what == "look_up":
+        if what.endswith("look_up"):
             self.count("look_up_failed")
         return True
 
@@ -899,7 +924,7 @@ class World:
             what = ("release", "release", "close_executed", "close_not_executed")[int(draw() * 4)]
         if what == "release" and row.state is not State.NEEDS_REVIEW:
             what = "cancel"
-        later = (2 * SECOND, 90 * SECOND, HOUR)[int(draw() * 3)]
+        later = (50, 2 * SECOND, 90 * SECOND, HOUR)[int(draw() * 4)]
 
         def act() -> None:
             gateway = self.gateways[int(draw() * self.machines)]
@@ -929,9 +954,9 @@ class Result(NamedTuple):
     trace: list[str] | None
 
 
-def run(seed: int, rules: Rules = Rules(), effect: Effect | None = None, trace: bool = False) -> Result:  # noqa: B008
-    """One schedule from its seed: the same one every time."""
-    world = World(seed, rules, effect, trace)
+def run(seed: int, without: str | None = None, trace: bool = False) -> Result:
+    """One schedule from its seed: the same one every time. `without`: the guard that is removed."""
+    world = World(seed, GUARDS[without] if without else NONE_REMOVED, trace)
     world.run_until(world.quiet + UNSTUCK)
     violations = stuck(world.journal.rows.values(), world.now, world.quiet)
     world.run_until(max(world.now, world.late) + world.read_lag + world.window + 2 * REVIEW)
@@ -971,10 +996,9 @@ def _limit(world: World, done: Done) -> str | None:
     shows = done.at + world.read_lag
     if shows > max(world.released.get(row.id, world.end), done.checked + world.window - margin):
         return "released before it showed"
-    if done.lie and row.state is State.REJECTED:
-        rejected = max(move.at for move in world.moves if move.operation == row.id)
-        if shows > rejected + world.window - margin or world.journal.successor(row) is not None:
-            return "refused, and executed all the same"
+    unseen = shows > done.checked + world.window - margin or world.journal.successor(row) is not None
+    if done.lie and row.state is State.REJECTED and unseen:
+        return "refused, and executed all the same"
     adopted = [each.at for each in world.provider.done if each.operation.reference == row.reference and each.lie]
     if adopted and min(adopted) < done.at and done.at > _succeeded_at(world, row, done.at):
         return "refused, and executed all the same"
@@ -984,8 +1008,12 @@ def _limit(world: World, done: Done) -> str | None:
 def _limit_of_mark(world: World, done: Done, row: Operation, margin: int) -> str | None:
     if done.at - done.checked > 60 * SECOND - margin:
         return "landed after the quarantine"
-    mine = (each.at for each in world.provider.done if each.operation.id == row.id)
-    return "someone else had done it" if min(mine) > _succeeded_at(world, row, done.at) else None
+    mine = [each for each in world.provider.done if each.operation.id == row.id]
+    succeeded = _succeeded_at(world, row, done.at)
+    undone = any(each.generation < done.generation for each in mine)
+    if world.read_lag and done.at > succeeded and undone:
+        return "someone else undid it, and a look-up showed the past"
+    return "someone else had done it" if min(each.at for each in mine) > succeeded else None
 
 
 def _succeeded_at(world: World, row: Operation, default: int) -> int:
@@ -1018,19 +1046,12 @@ class Summary(msgspec.Struct):
         self.broken = sorted(self.broken + other.broken)[:KEPT]
 
 
-def run_without(guard: str | None, seed: int, trace: bool = False) -> Result:
-    """One schedule, with one guard removed."""
-    if guard is None:
-        return run(seed, trace=trace)
-    return run(seed, GUARDS[guard].rules, GUARDS[guard].effect, trace)
-
-
 def run_chunk(chunk: tuple[int, int, str | None]) -> Summary:
     """`chunk`: the first seed, how many, and the guard that is removed."""
     first, count, guard = chunk
     summary = Summary()
     for seed in range(first, first + count):
-        summary.add(run_without(guard, seed))
+        summary.add(run(seed, guard))
     summary.broken = summary.broken[:KEPT]
     return summary
 
@@ -1060,7 +1081,7 @@ def counted(summary: Summary) -> Table:
 
 def in_full(guard: str | None, seed: int, console: Console) -> None:
     """One schedule again, event by event."""
-    result = run_without(guard, seed, trace=True)
+    result = run(seed, guard, trace=True)
     console.print(f"\nseed {seed}", style="bold")
     for event in [*(result.trace or ()), *(f"VIOLATION {each}" for each in result.violations)]:
         console.print(event, markup=False, highlight=False, soft_wrap=True)

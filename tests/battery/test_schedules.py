@@ -15,7 +15,7 @@ from gateway.store.audit import Broken
 from providers.sdk import Effect, Money
 from tests.battery.checker import INVARIANTS, Execution, Move, Told, chain, check, executions_of_log, slot_of, stuck
 from tests.battery.guards import GUARDS
-from tests.battery.schedules import AMOUNT, CREATE_FAULTS, PAYEE, TEMPLATE, Summary, main, run, run_many, run_without
+from tests.battery.schedules import AMOUNT, CREATE_FAULTS, PAYEE, TEMPLATE, Summary, main, run, run_many
 
 COUNT = 20_000
 WORLD_FAULTS = (
@@ -62,7 +62,7 @@ def test_without_this_guard_a_promise_is_broken(name: str) -> None:
 
 def _broken_without(name: str) -> Iterator[str]:
     for seed in range(GUARDS[name].within):
-        for violation in run_without(name, seed).violations:
+        for violation in run(seed, name).violations:
             yield violation.invariant
 
 

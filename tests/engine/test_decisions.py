@@ -8,7 +8,8 @@ from typing import Any
 import httpx
 import pytest
 
-from gateway.operation import Operation
+from gateway.engine.machine import Verdict
+from gateway.operation import Operation, State
 from gateway.store.journal import find
 from tests.conftest import Stack, order
 
@@ -61,11 +62,9 @@ async def test_a_release_adopts_what_has_appeared_meanwhile_and_sends_nothing(st
     id = (await stack.write("POST", "/v1/payouts", order())).json()["operation"]["id"]
     runner = stack.gateway.runner
     parked = await operation_of(stack, id)
-    from gateway.engine.machine import Verdict
-    from gateway.operation import State
-
     await runner.record(parked, Verdict(State.NEEDS_REVIEW), None)
     reply = await decide(stack, id, "release")
+    assert reply.status_code == 200, reply.text
     assert reply.json()["operation"]["state"] == "succeeded"
     assert len(await stack.executed("bank", "create_payout")) == 1
 
