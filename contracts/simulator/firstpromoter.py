@@ -6,8 +6,7 @@ no money. Ten to a page, so the list has two.
 
 Where the documents are silent: update sets any of its three statuses from any other, the last write wins;
 without a status it changes nothing; `date_paid` stays empty, as in the samples. A 401 is the JSON string
-where Accept names JSON, the plain text otherwise; a 429 has no body. A bad filter of the list is refused as
-update refuses (422), since the list's page names no refusal.
+where Accept names JSON, the plain text otherwise; a 429 has no body.
 """
 
 from __future__ import annotations

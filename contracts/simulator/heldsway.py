@@ -7,8 +7,8 @@ A login mints a token for four hours of the simulator's clock. Two fixed tokens 
 scopes, one that may only read (403 for the rest).
 
 Where the documents are silent: a bulk call marks those that may be marked and passes over the others; where
-none may, it is a 409. Approving a request creates a pending payout. Settings that are left out keep their
-values. Lists begin with the newest.
+none may, it is a 409, and where none is known, a 404. Approving a request creates a pending payout. Settings
+that are left out keep their values. Lists begin with the newest.
 """
 
 from __future__ import annotations
@@ -126,8 +126,11 @@ def _fail(call: Call) -> Any:
 
 def _bulk(call: Call, status: str) -> Any:
     ids = call.body.get("ids") or call.body["payout_ids"]
-    records = [call.state.payouts.get(int(id)) for id in dict.fromkeys(ids)]
-    movable = [each for each in records if each and status in _TRANSITIONS.get(each.body["status"], ())]
+    found = [call.state.payouts.get(int(id)) for id in dict.fromkeys(ids)]
+    records = [record for record in found if record is not None]
+    movable = [each for each in records if status in _TRANSITIONS.get(each.body["status"], ())]
+    if not records:
+        raise Refused(404, "There are no such payouts.")
     if not movable:
         raise Refused(409, "None of these payouts can be changed so.")
     for record in movable:

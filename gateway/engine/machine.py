@@ -180,7 +180,7 @@ def after_look_up(
         case Absent():
             return _absent(operation, age, window)
         case LookUpFailed(detail):
-            return _keep(operation, operation.reason or Reason.NOT_CONFIRMED, detail, watch(age))
+            return _unanswered(operation, detail, age, window)
 
 
 def _watched(operation: Operation, seen: LookUp, age: int, successor: bool) -> Verdict:
@@ -320,6 +320,14 @@ def _absent(operation: Operation, age: int, window: int) -> Verdict:
     if operation.state is State.ACCEPTED:
         return Verdict(State.ACCEPTED, operation.reason, operation.detail, Step.SEND)
     return _review(operation, operation.reason or Reason.ABSENT, operation.detail, age)
+
+
+def _unanswered(operation: Operation, detail: str | None, age: int, window: int) -> Verdict:
+    """Nobody tells us: after the window a person must know of it, and the gateway goes on asking."""
+    reason = operation.reason or Reason.NOT_CONFIRMED
+    if operation.state in (State.ACCEPTED, State.NEEDS_REVIEW) or age < window:
+        return _keep(operation, reason, detail, watch(age))
+    return Verdict(State.NEEDS_REVIEW, reason, detail, Step.LOOK_UP, watch(age), alarm=True)
 
 
 def _keep(

@@ -13,10 +13,11 @@ import msgspec
 from gateway.engine.connection import Connection
 from gateway.engine.errors import ConnectionHeld, Unavailable
 from gateway.engine.intent import CreateBody, Intent, call_of, intent_of
+from gateway.engine.machine import REFUSED_FOR
 from gateway.engine.running import NEWS, Runner, send_before
 from gateway.operation import Attempt, Operation, State, Step
 from gateway.store.journal import Accepted, JournalUnavailable, Transaction, accept, find, find_by_key
-from gateway.upstream import Outcome
+from gateway.upstream import Outcome, Refused, Unclear
 from providers.sdk import Call
 
 POLL_SECONDS = 0.5  # between looks into the journal while no news comes: news may be lost
@@ -168,7 +169,11 @@ class Writer:
             return await self.runner.resume(operation)
 
     async def _finish(self, operation: Operation, sent: asyncio.Future[Outcome[Any]]) -> Operation:
-        return await self.runner.conclude(operation, await asyncio.shield(sent))
+        outcome = await asyncio.shield(sent)
+        if isinstance(outcome, Refused) and outcome.refusal.kind in REFUSED_FOR:
+            # Of a bulk call that was refused a part may have been executed: each id is read.
+            outcome = Unclear(outcome.evidence)
+        return await self.runner.conclude(operation, outcome)
 
 
 def _raised(error: BaseException) -> Exception:

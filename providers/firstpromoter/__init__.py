@@ -39,8 +39,8 @@ from providers.sdk import (
     whole,
 )
 
-LISTED = {401: RefusalKind.CREDENTIALS, 429: RefusalKind.RATE_LIMITED}
-MARK = {**LISTED, 404: RefusalKind.NOT_FOUND, 422: RefusalKind.INVALID}
+LISTED = {401: RefusalKind.CREDENTIALS, 422: RefusalKind.INVALID, 429: RefusalKind.RATE_LIMITED}
+MARK = {**LISTED, 404: RefusalKind.NOT_FOUND}
 
 # Only "pagination details are held on response headers" is documented; a Link header is implied (2026-11-20).
 NEXT_PAGE = re.compile(r'<[^<>]*[?&]page=([1-9][0-9]{0,8})[^<>]*>\s*;\s*rel="?next"?')

@@ -53,10 +53,8 @@ T = TypeVar("T")
 
 BASIC = {401: RefusalKind.CREDENTIALS, 403: RefusalKind.FORBIDDEN, 429: RefusalKind.RATE_LIMITED}
 LISTED = {**BASIC, 422: RefusalKind.INVALID}
-ITEM = {**BASIC, 404: RefusalKind.NOT_FOUND}
-DECIDE = {**ITEM, 409: RefusalKind.CONFLICT}  # nothing in the request that could be invalid
-MARK = {**DECIDE, 422: RefusalKind.INVALID}
-BULK = {**LISTED, 409: RefusalKind.CONFLICT}
+ITEM = {**LISTED, 404: RefusalKind.NOT_FOUND}
+MARK = {**ITEM, 409: RefusalKind.CONFLICT}
 
 
 class AccessToken(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -198,7 +196,7 @@ class Heldsway(Provider):
     @guarded("mark_payout_processing")
     def process(self, id: str, mark: Mark) -> Call[Payout | None]:
         url = path("/v1/payouts/{id}/processing", id=self.check_id(id))
-        return Call("POST", url, reads=acknowledged, refuses=DECIDE)
+        return Call("POST", url, reads=acknowledged, refuses=MARK)
 
     @guarded("complete_payout")
     def complete(self, id: str, mark: Mark) -> Call[Payout | None]:
@@ -241,7 +239,7 @@ class Heldsway(Provider):
     @guarded("approve_payout_request")
     def approve_request(self, id: str, mark: Mark) -> Call[PayoutRequest | None]:
         url = path("/v1/payouts/requests/{id}/approve", id=self.check_id(id))
-        return Call("POST", url, reads=acknowledged, refuses=DECIDE)
+        return Call("POST", url, reads=acknowledged, refuses=MARK)
 
     @guarded("reject_payout_request")
     def reject_request(self, id: str, mark: Mark) -> Call[PayoutRequest | None]:
@@ -291,7 +289,7 @@ class Heldsway(Provider):
         if not ids:
             raise FieldRefused("/ids", "at least one id")
         body = {self.bulk_key: [int(self.check_id(id, f"/ids/{n}")) for n, id in enumerate(ids)]}
-        return Call("POST", url, body=msgspec.json.encode(body), reads=acknowledged, refuses=BULK)
+        return Call("POST", url, body=msgspec.json.encode(body), reads=acknowledged, refuses=MARK)
 
     def _paging(self, query: ListQuery) -> list[tuple[str, str]]:
         page = "1" if query.cursor is None else self.check_page(query.cursor)

@@ -25,6 +25,8 @@ from providers.sdk.payout import (
 )
 from providers.sdk.secret import Secret
 
+PRINTABLE = re.compile(r"[\x21-\x7e]{1,128}")
+
 # Every capability of the unified API, in the order in which people read the matrix.
 CAPABILITIES = (
     "create",
@@ -221,8 +223,11 @@ class Provider:
         return id
 
     def shown_id(self, id: str) -> str:
-        """An id out of a reply. Raises Malformed: what is no id of theirs could never be read again."""
-        if self.ids.fullmatch(id) is None:
+        """An id out of a reply. Raises Malformed.
+
+        Wider than `ids`: a new form of id must not make a payment that took effect look like none.
+        """
+        if PRINTABLE.fullmatch(id) is None:
             raise Malformed("a reply names an id that is none")
         return id
 

@@ -144,6 +144,7 @@ async def test_heldsway_bulk_passes_over_what_may_not_be_marked(key: str, opened
     assert [payouts[id]["status"] for id in ("42", "44")] == ["completed", "completed"]
     assert next(iter(simulator.log)).ids == ["42", "44"]
     assert (await client.post("/v1/payouts/bulk-processing", json={key: [42, 99]})).status_code == 409
+    assert (await client.post("/v1/payouts/bulk-complete", json={key: [98, 99]})).status_code == 404
 
 
 async def test_heldsway_requests(opened: Open) -> None:
