@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: run test lint tests lock openapi clean
+.PHONY: run test lint tests battery lock openapi clean
 
 run: $(VENV)/.run
 	$(BIN)/payout-gateway dev
@@ -18,6 +18,10 @@ lint: $(VENV)/.test
 
 tests: $(VENV)/.test
 	$(BIN)/pytest
+
+# The full counts of what `make test` runs a share of; takes an hour or two.
+battery: $(VENV)/.test
+	$(BIN)/python -m tests.battery
 
 # What is installed is pinned with hashes; `make lock` renews the pins.
 $(VENV)/.run: requirements.lock pyproject.toml

@@ -10,7 +10,7 @@ from litestar import Response
 from litestar.handlers import HTTPRouteHandler
 
 from gateway.api.answers import BulkAnswer, BulkItem, json_answer, operation_answer, rejection
-from gateway.api.context import REPLAYED, addressed, gateway_of, shown_payout
+from gateway.api.context import REPLAYED, addressed, gateway_of, known_attempts, shown_payout
 from gateway.api.endpoint import ApiRequest, caller_of, endpoint
 from gateway.api.payouts import WRITE_PROBLEMS
 from gateway.api.problems import ApiError, Problem, from_error
@@ -18,7 +18,7 @@ from gateway.api.reading import body_of, idempotency_key, wait_of
 from gateway.engine.intent import Intent, fingerprint
 from gateway.engine.service import Gateway
 from gateway.operation import Operation, State
-from gateway.store.journal import Accepted, KeyReused, attempts_of
+from gateway.store.journal import Accepted, KeyReused
 from providers.sdk import Mark, Text
 from providers.sdk import NotOffered as PluginNotOffered
 
@@ -127,8 +127,7 @@ def _refused(id: str, problem: Problem) -> BulkItem:
 
 
 async def _item(gateway: Gateway, id: str, operation: Operation) -> BulkItem:
-    attempts = await gateway.store.read(lambda tx: attempts_of(tx, operation.id))
-    shown = operation_answer(operation, attempts)
+    shown = operation_answer(operation, await known_attempts(gateway, operation))
     error: Any = None
     if operation.state is State.REJECTED:
         error = rejection(operation).problem()

@@ -11,8 +11,8 @@ from gateway.api.reading import body_of, idempotency_key, wait_of
 from gateway.engine.connection import Connection
 from gateway.engine.intent import Intent, fingerprint
 from gateway.engine.service import Gateway
-from gateway.operation import Kind, Operation, State
-from gateway.store.journal import attempts_of
+from gateway.operation import Attempt, Kind, Operation, State
+from gateway.store.journal import JournalUnavailable, attempts_of
 from providers.sdk import Mark
 
 REPLAYED = "Idempotent-Replayed"
@@ -62,8 +62,7 @@ async def write(request: ApiRequest, intent: Intent, created: bool = False) -> R
 
 
 async def answer_write(gateway: Gateway, operation: Operation, replayed: bool, created: bool) -> Response[bytes]:
-    attempts = await gateway.store.read(lambda tx: attempts_of(tx, operation.id))
-    shown = operation_answer(operation, attempts)
+    shown = operation_answer(operation, await known_attempts(gateway, operation))
     headers = {REPLAYED: "true"} if replayed else {}
     if operation.state is State.REJECTED:
         error = rejection(operation, shown)
@@ -75,6 +74,14 @@ async def answer_write(gateway: Gateway, operation: Operation, replayed: bool, c
     else:
         status, headers["Location"] = 202, f"/v1/operations/{operation.id}"
     return json_answer(WriteAnswer(operation=shown, payout=payout), status, headers)
+
+
+async def known_attempts(gateway: Gateway, operation: Operation) -> list[Attempt]:
+    """What it took so far. None where the journal cannot tell: what was accepted is never answered as unsent."""
+    try:
+        return await gateway.store.read(lambda tx: attempts_of(tx, operation.id))
+    except JournalUnavailable:
+        return []
 
 
 def shown_payout(gateway: Gateway, operation: Operation) -> PayoutAnswer | None:

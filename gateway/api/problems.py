@@ -80,7 +80,7 @@ KINDS = {
         Kind("provider_failed", 502, "The provider did not answer as documented"),
         Kind("connection_held", 503, "The connection is held; nothing was recorded"),
         Kind("recovering", 503, "The journal is a restored backup; no sends until it is reconciled"),
-        Kind("journal_unavailable", 503, "The journal is unavailable; nothing was sent"),
+        Kind("journal_unavailable", 503, "The journal is unavailable; this call sent nothing"),
     )
 }
 
@@ -194,7 +194,7 @@ def _journal(error: JournalError, tenant: str | None) -> ApiError:
         case WouldContradict():
             return ApiError("contradicts_record", _contradiction(error.operation, tenant))
         case _:
-            detail = "nothing was sent; call again with the same Idempotency-Key"
+            detail = "this call sent nothing; call again with the same Idempotency-Key"
             return ApiError("journal_unavailable", detail, headers={"Retry-After": "1"})
 
 
