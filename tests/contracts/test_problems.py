@@ -138,6 +138,14 @@ def test_both_spellings_of_bad_credentials_are_read() -> None:
         assert (refusal.kind, refusal.problem.message) == (RefusalKind.CREDENTIALS, "Bad credentials")
 
 
+def test_a_json_string_is_the_same_message_as_the_bare_text() -> None:
+    for provider in ("firstpromoter", "tokenio"):
+        made = plugin(provider)
+        for body in (b"Slow down", b'"Slow down"'):
+            refusal = made.refusal(build(made, "list_payouts"), reply(body, 429))
+            assert (refusal.kind, refusal.problem) == (RefusalKind.RATE_LIMITED, Problem(message="Slow down"))
+
+
 def test_both_envelopes_of_the_ledger_are_read() -> None:
     made = plugin("ledger")
     for body in ({"error": "not_found", "message": "m"}, {"error": "not_found", "error_description": "m"}):
