@@ -20,7 +20,7 @@ from providers.sdk import CAPABILITIES, Account, Provider, Secret, UnknownCurren
 NAME = re.compile(r"[a-z][a-z0-9_-]{0,31}")
 LEASE_MARGIN = 15  # seconds for minting a token before the send, and for recording after it
 # What a route may name: the calls that pick a connection by themselves.
-ROUTED = ("create", "list", "stats", "export", "requests")
+ROUTED = ("create", "list_payouts", "stats", "export", "list_requests")
 
 
 class ConfigInvalid(Exception):

@@ -19,7 +19,7 @@ import msgspec
 from gateway.engine.connection import Connection
 from gateway.engine.errors import EngineError
 from gateway.upstream import UpstreamFailed
-from providers.sdk import ListQuery, Page, Payout, PayoutRequest
+from providers.sdk import FieldRefused, ListQuery, Page, Payout, PayoutRequest
 
 Item = TypeVar("Item", Payout, PayoutRequest)
 
@@ -139,6 +139,8 @@ async def _gather(
             if source.rest.ended or len(source.found) >= wanted:
                 break
             await _take_page(source, query, fetch, keep)
+    except FieldRefused as error:  # their part of the cursor is none of theirs: someone made it up
+        raise CursorInvalid(f"not a cursor of this API: {error.message}") from None
     except UpstreamFailed as error:
         source.failed = error
         source.found, source.rest = [], start

@@ -7,7 +7,6 @@ Whether a request left is read from the transport's trace and never from an exce
 from __future__ import annotations
 
 import asyncio
-import re
 import time
 from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass, replace
@@ -24,8 +23,9 @@ T = TypeVar("T")
 
 REPLY_LIMIT = 1024 * 1024  # bytes of one decoded reply; files are streamed and have a limit of their own
 FILE_LIMIT = 50 * 1024 * 1024
+# ValueError: credentials that no header can carry, or a key that cannot sign. The trace decides what it means.
+FAILURES = (httpx.HTTPError, httpx.InvalidURL, OSError, TimeoutError, ExceptionGroup, Malformed, ValueError)
 TOKEN_MARGIN = 60.0  # seconds before its end at which a minted token is renewed
-_SAFE_TEXT = re.compile(r"[^\x20-\x7e]+")
 
 
 class UpstreamFailed(Exception):
@@ -120,7 +120,7 @@ class Upstream:
             raise UpstreamFailed(login)
         try:
             response = await self.client.send(self._request(call, trace), stream=True)
-        except (httpx.HTTPError, httpx.InvalidURL, OSError, ExceptionGroup) as error:
+        except FAILURES as error:
             raise UpstreamFailed(_failed(trace, error)) from None
         if response.status_code in call.success and _is_file(response, call.accept):
             return Stream(response.headers, _chunks(response))
@@ -157,7 +157,7 @@ class Upstream:
                 finally:
                     await response.aclose()
         # A bad port surfaces as an ExceptionGroup, which is no HTTPError; the trace decides, not the name.
-        except (httpx.HTTPError, httpx.InvalidURL, OSError, TimeoutError, ExceptionGroup, Malformed) as error:
+        except FAILURES as error:
             return _failed(trace, error)
         return self._understood(call, reply, trace)
 

@@ -192,3 +192,12 @@ async def test_secrets_leave_only_as_headers_and_the_path_is_the_one_that_was_bu
     assert request.headers["accept-encoding"] == "identity"
     assert "test-ledger-token" not in str(request.url)
     assert "test-ledger-token" not in repr(outcome)
+
+
+async def test_credentials_that_no_header_can_carry_send_nothing(
+    ledger: RunningSimulator, client: httpx.AsyncClient
+) -> None:
+    sender = Upstream(Ledger(Account("USD")), ledger.url, Credentials(Secret("test-ключ")), client)
+    outcome = await sender.send(Ledger(Account()).complete("po_test_0002", MARK))
+    assert isinstance(outcome, NotSent)
+    assert not list(ledger.simulator.log)
