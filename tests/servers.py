@@ -50,7 +50,9 @@ class Server:
     def start(self, **settings: str) -> None:
         """Starts it and waits until it answers."""
         with (self.folder / "log").open("ab") as log:
-            self.process = subprocess.Popen(self._command(settings), stdout=log, stderr=log, cwd=self.folder, **_user())
+            self.process = subprocess.Popen(
+                self._command(settings), stdout=log, stderr=log, cwd=self.folder, **self._user()
+            )
         _wait_until(self._answers, self._died)
 
     def stop(self) -> None:
@@ -102,6 +104,10 @@ class Server:
             return None
         return (self.folder / "log").read_text("utf-8", "replace")[-2000:]
 
+    def _user(self) -> dict[str, object]:
+        """As whom it runs, if not as ourselves."""
+        return {}
+
     def _prepare(self) -> None:
         """Finds the programs and fills the folder."""
         raise NotImplementedError
@@ -129,6 +135,9 @@ class PostgresServer(Server):
         )
         if made.returncode:
             raise NoServer(f"initdb failed: {made.stderr.decode('utf-8', 'replace')}")
+
+    def _user(self) -> dict[str, object]:
+        return _user()
 
     @property
     def data(self) -> Path:
@@ -172,7 +181,6 @@ class RedisServer(Server):
     def _prepare(self) -> None:
         self._program = _redis_program()
         self.port = _free_port()
-        _give_away(self.folder)
 
     @property
     def url(self) -> str:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import ipaddress
+import signal
 import socket
 from collections.abc import AsyncIterator
 from typing import Any, Self, cast
@@ -41,6 +42,7 @@ class RunningSimulator:
         self._simulator: Simulator | None = None
         self._server: asyncio.Server | None = None
         self._state = ServerState()
+        self._left = asyncio.Event()
 
     @property
     def simulator(self) -> Simulator:
@@ -74,10 +76,13 @@ class RunningSimulator:
         await asyncio.gather(*self._state.tasks, return_exceptions=True)
         await server.wait_closed()
 
+    def leave(self) -> None:
+        """Ends `wait`."""
+        self._left.set()
+
     async def wait(self) -> None:
-        """Until somebody stops it."""
-        if self._server is not None:
-            await self._server.serve_forever()
+        """Until somebody leaves."""
+        await self._left.wait()
 
 
 @contextlib.asynccontextmanager
@@ -94,13 +99,15 @@ async def running(
 
 
 def run(provider: str, port: int = 0) -> None:
-    """For the command line: serves until it is interrupted, and says where and with which credentials."""
-    with contextlib.suppress(KeyboardInterrupt):
-        asyncio.run(_run(provider, port))
+    """For the command line: serves until SIGINT or SIGTERM, and says where and with which credentials."""
+    asyncio.run(_run(provider, port))
 
 
 async def _run(provider: str, port: int) -> None:
     async with running(provider, port) as server:
+        # Handlers of our own: a shell's background job begins with SIGINT ignored.
+        for number in (signal.SIGINT, signal.SIGTERM):
+            asyncio.get_running_loop().add_signal_handler(number, server.leave)
         print(f"{provider} simulator on {server.url}")
         for name, value in server.simulator.description.credentials.items():
             print(f"  {name}: {value}")
