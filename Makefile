@@ -20,7 +20,7 @@ lint: $(VENV)/.test
 tests: $(VENV)/.test
 	$(BIN)/pytest
 
-# The full counts of what `make test` runs a share of; takes an hour or two.
+# The full counts of what `make test` runs a share of; takes some hours on two cores.
 battery: $(VENV)/.test
 	$(BIN)/python -m tests.battery
 

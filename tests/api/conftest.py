@@ -85,12 +85,12 @@ def done(reply: httpx.Response, status: int = 200, state: str = "succeeded") -> 
 
 @pytest.fixture(scope="module")
 async def hasty_stack(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Stack]:
-    """One gateway whose connections give up after 0.3 s; each test seeds a payout of its own."""
+    """One gateway whose connections give up after 0.8 s; each test seeds a payout of its own."""
     folder = tmp_path_factory.mktemp("journal")
     async with four_simulators() as simulators:
         raw = config_of(simulators, folder)
         for connection in raw["connections"].values():
-            connection["timeout"] = 0.3
+            connection["timeout"] = 0.8
         async with stack_of(raw, simulators) as made:
             undisturbed(made)
             yield made

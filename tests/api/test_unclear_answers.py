@@ -1,6 +1,6 @@
 """What may have been executed is never called a failure, and what was not proven is never called a success.
 
-Each test has a payout of its own at one shared gateway, whose connections give up after 0.3 s.
+Each test has a payout of its own at one shared gateway, whose connections give up after 0.8 s.
 """
 
 from __future__ import annotations
