@@ -37,9 +37,9 @@ $(VENV)/.test: $(VENV)/.run requirements-dev.lock
 
 # uv resolves for every platform and Python at once; it is needed here only.
 lock:
-	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-emit-index-url \
+	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header \
 		--upgrade requirements.in -o requirements.lock pyproject.toml
-	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-emit-index-url \
+	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header \
 		--upgrade --extra dev -c requirements.lock pyproject.toml -o requirements-dev.lock
 
 openapi: $(VENV)/.run

@@ -353,11 +353,6 @@ def list_operations(
     return [from_row(row) for row in tx.execute(sql, [*parameters, limit])]
 
 
-def left_sending(tx: Transaction) -> list[Operation]:
-    sql = f"SELECT {_COLUMN_LIST} FROM operation WHERE state = 'sending' ORDER BY id"  # noqa: S608
-    return [from_row(row) for row in tx.execute(sql)]
-
-
 def known_references(tx: Transaction, tenant: str, connection: str, references: Sequence[str]) -> dict[str, str]:
     """The provider's form of a reference to the tenant's own, for payouts that this tenant created."""
     if not references:

@@ -21,7 +21,7 @@ import msgspec
 from contracts.simulator.server import RunningSimulator
 from gateway.operation import Operation, State
 from gateway.store.audit import Audit
-from gateway.store.journal import Transaction, left_sending, list_operations
+from gateway.store.journal import Transaction, list_operations
 from gateway.store.opening import open_read_only
 from tests.battery.callers import Answers, Client, Job, calling
 from tests.battery.checker import Execution, Move, Told, Violation, chain, check, executions_of_log, stuck
@@ -174,6 +174,11 @@ def unaudited(operations: list[Operation], moves: list[Move]) -> Iterator[str]:
     for each in operations:
         if last.get(each.id) is not each.state:
             yield f"unaudited: {each.id} is {each.state}, its audit log ends with {last.get(each.id)}"
+
+
+def left_sending(tx: Transaction) -> list[Operation]:
+    """What is being sent, or was when its gateway died."""
+    return list_operations(tx, None, states=[State.SENDING], limit=100_000)
 
 
 @contextlib.asynccontextmanager
