@@ -7,7 +7,6 @@ does meanwhile, hanging up included, changes nothing.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 import os
 import socket
@@ -67,7 +66,6 @@ class Runner:
         self.clock = clock
         self.owner = f"{socket.gethostname()}:{os.getpid()}:{uuid4().hex[:8]}"
         self.tasks: dict[str, asyncio.Task[Operation]] = {}
-        self.woken = asyncio.Event()
 
     def now(self) -> int:
         """Milliseconds of the epoch."""
@@ -179,9 +177,7 @@ class Runner:
                 await self._take_due()
             except JournalError as error:
                 log.warning("nothing could be taken from the journal; trying again: %s", error)
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self.woken.wait(), IDLE_SECONDS)
-            self.woken.clear()
+            await asyncio.sleep(IDLE_SECONDS)
 
     async def resume_due(self) -> None:
         """One round: takes what is due and nobody else's, and runs each to its next rest."""
