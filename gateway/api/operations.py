@@ -16,7 +16,7 @@ from gateway.api.answers import (
     operation_answer,
     recorded,
 )
-from gateway.api.context import addressed, gateway_of, shown_payout
+from gateway.api.context import addressed, gateway_of, known_attempts, shown_payout
 from gateway.api.endpoint import ApiRequest, caller_of, endpoint
 from gateway.api.payouts import NoParameters
 from gateway.api.problems import ApiError
@@ -122,9 +122,8 @@ async def _own(request: ApiRequest) -> Operation:
 
 async def _decided(request: ApiRequest, operation: Operation) -> Response[bytes]:
     gateway = gateway_of(request)
-    attempts = await gateway.store.read(lambda tx: attempts_of(tx, operation.id))
-    payout = shown_payout(gateway, operation)
-    return json_answer(WriteAnswer(operation=operation_answer(operation, attempts), payout=payout))
+    shown = operation_answer(operation, await known_attempts(gateway, operation))
+    return json_answer(WriteAnswer(operation=shown, payout=shown_payout(gateway, operation)))
 
 
 @endpoint(

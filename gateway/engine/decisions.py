@@ -6,6 +6,7 @@ up first, and after a close the gateway goes on watching.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from typing import Literal
 
@@ -93,7 +94,10 @@ class Decisions:
         released = await self._commit(released, attempt, by, EVENTS["release"])
         connection = self.runner.connections[operation.connection]
         call = call_of(connection.provider, intent_of(released))
-        return await self.runner.start(released, self.runner.send(released, call, before))
+        sent = self.runner.start(released, self.runner.send(released, call, before))
+        await asyncio.wait({sent})  # hanging up cancels nothing
+        # Where its outcome could not be recorded it has been sent all the same: the journal says `sending`.
+        return released if sent.cancelled() or sent.exception() else sent.result()
 
     async def _decide(self, operation: Operation, decision: Decision, rule: Rule) -> Operation:
         attempts = await self.store.read(lambda tx: attempts_of(tx, operation.id))

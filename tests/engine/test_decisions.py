@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from typing import Any
 
@@ -75,6 +76,20 @@ async def test_a_release_without_an_answered_look_up_sends_nothing(stack: Stack)
     reply = await decide(stack, id, "release")
     assert reply.status_code == 409
     assert await stack.executed("bank", "create_payout") == []
+
+
+async def test_a_release_that_was_sent_is_never_answered_as_unsent(stack: Stack) -> None:
+    """The journal is lost between the send and its recording: what was released is still being followed."""
+    id = await absent_create(stack)
+    await stack.fault("bank", "delay", "create_payout", seconds=0.3, when="after")
+    answer = asyncio.ensure_future(decide(stack, id, "release"))
+    async with asyncio.timeout(5):
+        while not await stack.executed("bank", "create_payout"):
+            await asyncio.sleep(0.01)
+    await stack.gateway.store.close()
+    answered = await answer
+    assert answered.status_code == 200, answered.text
+    assert answered.json()["operation"]["state"] == "sending"
 
 
 @pytest.mark.parametrize(("decision", "body"), [("release", None), ("close", {"verdict": "executed", "note": "x"})])
