@@ -14,6 +14,7 @@ import heapq
 import multiprocessing
 import random
 import sys
+import time
 from collections import Counter
 from collections.abc import Callable, Generator, Iterator
 from typing import Any, NamedTuple, TypeVar
@@ -41,6 +42,8 @@ from gateway.upstream import Answered, Contradicted, Evidence, NotSent, Outcome,
 from providers.sdk import Effect, Money, Payout, PayoutStatus, Refusal, RefusalKind
 from tests.battery.checker import Execution, Move, Told, Violation, check, slot_of, stuck
 from tests.battery.guards import GUARDS, NONE_REMOVED, Guard, Rules
+from tests.battery.result import Result as BatteryResult
+from tests.battery.result import result_of
 
 T = TypeVar("T")
 Steps = Generator[int, None, T]  # yields milliseconds until the next step
@@ -1065,6 +1068,19 @@ def run_many(first: int, count: int, processes: int = 2, guard: str | None = Non
         return
     with multiprocessing.get_context("spawn").Pool(processes) as pool:
         yield from pool.imap_unordered(run_chunk, chunks)
+
+
+def run_all(count: int, seed: int, progress: Callable[[int], object]) -> BatteryResult:
+    """All of them as one battery, for the table of `make battery`."""
+    began, summary = time.monotonic(), Summary()
+    for part in run_many(seed, count):
+        summary.merge(part)
+        progress(summary.schedules)
+    broken = [f"seed {each}: {why}" for each, why in summary.broken]
+    happened = Counter({f"ended {name}": number for name, number in summary.states.items()})
+    happened["faults injected"] = summary.faults.total()
+    happened["executions beyond what can be promised"] = summary.limits.total()
+    return result_of("schedules", count, happened, time.monotonic() - began, broken)
 
 
 def counted(summary: Summary) -> Table:
