@@ -18,6 +18,7 @@ from rich.table import Table
 
 from gateway import __version__
 from gateway.config import Config, ConfigInvalid, load
+from gateway.conformance.cli import contracts
 from gateway.coordination import RedisUrlInvalid
 from gateway.keys import SCOPES, hashed, new_key
 from gateway.oncall import audit, operations
@@ -168,6 +169,7 @@ def key_new(name: str, scopes: list[str], tenant: str) -> None:
 
 main.add_command(operations)
 main.add_command(audit)
+main.add_command(contracts)
 
 
 def _loaded(path: Path) -> Config:

@@ -1,0 +1,1 @@
+"""Whether a plugin is what its contract says, on the path that production takes."""

@@ -1,0 +1,10 @@
+"""`payout-gateway contracts`: what a person or a CI job asks of the contract tests."""
+
+from __future__ import annotations
+
+import click
+
+
+@click.group()
+def contracts() -> None:
+    """Test plugins against what their providers document."""
