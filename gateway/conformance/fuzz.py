@@ -30,14 +30,14 @@ class Fuzz:
     """What became of the replies: how many of each kind of outcome."""
 
     provider: str
-    outcomes: Counter[str] = field(default_factory=Counter)
+    counts: Counter[str] = field(default_factory=Counter)
     slowest: float = 0.0
     seconds: float = 0.0
     failures: list[Failure] = field(default_factory=list)
 
     @property
     def total(self) -> int:
-        return self.outcomes.total()
+        return self.counts.total()
 
 
 class Base(NamedTuple):
@@ -100,7 +100,7 @@ class _Fuzzing:
     def _faults(self, case: Case, call: Call[Any], guarded: bool) -> Iterator[str]:
         """What the oracle of all cases says of it; and a message that repeats what it must not."""
         outcome = heard(self.provider, call, Reply(case.status or 0, dict(case.headers), case.body))
-        self.report.outcomes[kind_of(outcome)] += 1
+        self.report.counts[kind_of(outcome)] += 1
         expected = _unsent_is_unclear(expect(case, self.subject.mapping))
         observed = Observed(outcome, expected.sends, call.effect)
         yield from faults_of(case, expected, observed, (SECRET,) if guarded else ())

@@ -46,8 +46,12 @@ class Requests:
     failures: list[Failure] = field(default_factory=list)
 
     @property
+    def counts(self) -> dict[str, int]:
+        return {"sent": self.sent, "refused": self.refused, "turned away": self.turned_away}
+
+    @property
     def total(self) -> int:
-        return self.sent + self.refused + self.turned_away + len(self.failures)
+        return sum(self.counts.values()) + len(self.failures)
 
 
 class Wrong(Exception):
