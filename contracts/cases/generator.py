@@ -28,6 +28,12 @@ def generate(document: Document, mapping: Mapping) -> Iterator[Case]:
             yield case
 
 
+def documented(document: Document, mapping: Mapping) -> Iterator[Case]:
+    """The documented examples alone, successes and errors."""
+    for operation in document.operations.values():
+        yield from _Cases(document, mapping, operation).examples()
+
+
 class _Cases:
     """The cases of one operation."""
 
@@ -40,6 +46,12 @@ class _Cases:
         self.successes = [each for each in known if each.status in success]
         self.errors = [each for each in known if each.status not in success]
         self.tokens = "login" in {each for id in mapping.operations for each in mapping.capabilities(id)}
+
+    def examples(self) -> Iterator[Case]:
+        shown = (caller for base in self.successes if not base.full for caller in self._callers(base))
+        yield from chain.from_iterable(answers.examples(caller, caller.base) for caller in shown)
+        for caller in self._first_callers().values():
+            yield from chain.from_iterable(answers.examples(caller, base) for base in self.errors if not base.full)
 
     def all(self) -> Iterator[Case]:
         for base in self.successes:
