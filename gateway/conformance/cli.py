@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 
+from gateway.conformance.strength.command import strength
 from gateway.conformance.testing import test
 
 
@@ -12,4 +13,5 @@ def contracts() -> None:
     """Test plugins against what their providers document."""
 
 
+contracts.add_command(strength)
 contracts.add_command(test)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import platform
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -56,7 +56,7 @@ def _killed(
     family: Family,
     judgements: Iterable[Judgement],
     inapplicable: dict[str, str] | None = None,
-    explained: dict[str, str] | None = None,
+    explained: Mapping[str, str] | None = None,
 ) -> Killed:
     mine = [each for each in judgements if each.family is family]
     survived = [each.name for each in sorted(mine) if each.killed_by is None]

@@ -108,7 +108,8 @@ def _code(owner: tuple[str, ...], mutated: libcst.FunctionDef) -> CodeType:
     if len(owner) == 2:
         body = libcst.ClassDef(libcst.Name(owner[0]), libcst.IndentedBlock([bare]))
     text = libcst.Module([body]).code
-    code = compile(text, f"<mutant of {'.'.join(owner)}>", "exec", __future__.annotations.compiler_flag, True)
+    name_of_file = f"<mutant of {'.'.join(owner)}>"
+    code: CodeType = compile(text, name_of_file, "exec", __future__.annotations.compiler_flag, True)
     for name in owner:
         code = next(each for each in code.co_consts if isinstance(each, CodeType) and each.co_name == name)
     return code
