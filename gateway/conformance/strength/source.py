@@ -16,9 +16,11 @@ from typing import Any
 
 import libcst
 from libcst.metadata import MetadataWrapper
-from mutmut.mutation.file_mutation import IgnoredCode, Mutation, MutationVisitor, mutation_operators
+from mutmut.mutation.file_mutation import Mutation, MutationVisitor
+from mutmut.mutation.mutators import mutation_operators
+from mutmut.mutation.pragma_handling import IgnoredCode
 
-from gateway.conformance.strength.mutant import Family, Mutant, Plugin
+from gateway.conformance.strength.mutant import Applied, Family, Mutant, Plugin
 
 
 def source_mutants(plugin: Plugin) -> Iterator[Mutant]:
@@ -28,11 +30,14 @@ def source_mutants(plugin: Plugin) -> Iterator[Mutant]:
     owners = _owners(tree)
     seen: dict[str, int] = {}
     for mutation in mutations:
-        function = mutation.contained_by_top_level_function
-        if function in owners:
-            name, applied = _mutant(module, tree, owners[function], mutation)
+        original: Any = mutation.contained_by_top_level_function
+        if original in owners:
+            mutated = original.deep_replace(mutation.original_node, mutation.mutated_node)
+            difference = _difference(tree.code_for_node(original), tree.code_for_node(mutated))
+            name = f"{'.'.join(owners[original])}: {difference}"
             seen[name] = seen.get(name, 0) + 1
-            yield Mutant(Family.SOURCE, name if seen[name] == 1 else f"{name} ({seen[name]})", applied)
+            numbered = name if seen[name] == 1 else f"{name} ({seen[name]})"
+            yield Mutant(Family.SOURCE, numbered, _exchanged(module, owners[original], mutated))
 
 
 class _Visitor(MutationVisitor):  # type: ignore[misc, unused-ignore]  # untyped where mutmut is not installed
@@ -59,13 +64,6 @@ def _owners(tree: libcst.Module) -> dict[Any, tuple[str, ...]]:
     return found
 
 
-def _mutant(module: Any, tree: libcst.Module, owner: tuple[str, ...], mutation: Mutation) -> tuple[str, Any]:
-    original = mutation.contained_by_top_level_function
-    mutated = original.deep_replace(mutation.original_node, mutation.mutated_node)
-    texts = tree.code_for_node(original), tree.code_for_node(mutated)
-    return f"{'.'.join(owner)}: {_difference(*texts)}", _exchanged(module, owner, mutated)
-
-
 def _difference(before: str, after: str) -> str:
     """The lines that differ, each run of blanks as one: "before → after"."""
     old, new = before.splitlines(), after.splitlines()
@@ -76,7 +74,7 @@ def _difference(before: str, after: str) -> str:
     return " → ".join(" ".join(" ".join(lines).split()) or "(nothing)" for lines in (old, new))
 
 
-def _exchanged(module: Any, owner: tuple[str, ...], mutated: libcst.FunctionDef) -> Any:
+def _exchanged(module: Any, owner: tuple[str, ...], mutated: libcst.FunctionDef) -> Applied:
     @contextmanager
     def applied(plugin: Plugin) -> Iterator[Plugin]:
         function, forget = _function(module, owner)
