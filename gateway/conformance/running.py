@@ -51,7 +51,7 @@ def _unheard(count: int) -> None:
     return
 
 
-class _NoRetries(RetryBudget):
+class NoRetries(RetryBudget):
     """A read would be asked again after a pause; here each case is asked once."""
 
     def spend(self) -> bool:
@@ -65,7 +65,7 @@ class _Runner:
         self.line = Line()
         self.logged: list[str] = []
         self.made: dict[str | None, Provider] = {}
-        self.documented = {case.operation: case for case in _examples(subject)}
+        self.documented = {case.operation: case for case in documented_successes(subject)}
         self.secrets = (*subject.secrets, CANARY)
 
     async def all(self, cases: Iterable[Case], stop_at_first: bool, progress: Progress) -> None:
@@ -125,7 +125,7 @@ class _Runner:
 
     def _upstream(self, provider: Provider, credentials: Any, case: Case) -> Upstream:
         upstream = Upstream(provider, BASE_URL, credentials, self.client, clock=lambda: NOW)
-        upstream.budget = _NoRetries()
+        upstream.budget = NoRetries()
         self.line.answer = lambda request: self._answer(case, request)
         return upstream
 
@@ -136,7 +136,7 @@ class _Runner:
         return case if asked == case.operation else self.documented[asked]
 
 
-def _examples(subject: Subject) -> Iterator[Case]:
+def documented_successes(subject: Subject) -> Iterator[Case]:
     """One documented success of each operation."""
     for case in generate(subject.document, subject.mapping):
         if case.family is Family.EXAMPLES and case.status == 200:

@@ -193,9 +193,9 @@ class TokenIo(Provider):
         initiation = Initiation(
             ref_id=order.reference,
             amount=Amount(order.amount.decimal(), order.amount.currency),
+            creditor=credited(order),
             description=described(order),
             debtor=Debtor(self.options.debtor_account_id),
-            creditor=credited(order),
             on_behalf_of_id=self.options.on_behalf_of_id,
             payment_type=self.options.payment_type,
         )
@@ -319,7 +319,7 @@ def described(order: Order) -> str:
             "/description",
             "6 to 140 of A-Z a-z 0-9 space - . & /, with 6 letters or digits that are not all the same",
         )
-    if order.payee.sort_code and len(text) > 18:
+    if order.payee.sort_code and order.payee.iban is None and len(text) > 18:
         raise FieldRefused("/description", "at most 18 characters for a sort-code account")
     return text
 
