@@ -16,6 +16,7 @@ from urllib.parse import parse_qsl
 
 import httpx
 
+from contracts.authentication import wrong_credentials
 from contracts.carrying import Terms, Unfit, Unoffered, Want, wanted
 from contracts.cases import Case, Intent
 from contracts.closed_world import Sent, credential_headers, departures
@@ -124,6 +125,7 @@ class _Asking:
             return
         sent = await self._sent(first, call)
         self._compare(call, sent, right)
+        self._authenticated(first, sent)
         self._name(first.provider, ask, right)
         await self._repeat(first if number % 2 else second, ask, sent)
         self.report.sent += 1
@@ -133,6 +135,13 @@ class _Asking:
         faults = [f"{place}: {message}" for place, message in departures(document, sent)]
         faults += differences(want.places, shown(document, sent))
         faults += _declared(call, want)
+        if faults:
+            raise Wrong("; ".join(faults))
+
+    def _authenticated(self, way: Upstream, sent: Sent) -> None:
+        held = {name: getattr(way.credentials, name).reveal() for name in way.credentials.__struct_fields__}
+        token = way.token.value.reveal() if way.token else None
+        faults = list(wrong_credentials(self.subject.mapping.raw["authentication"], held, token, sent, way.clock()))
         if faults:
             raise Wrong("; ".join(faults))
 
