@@ -174,7 +174,7 @@ def _other_amount(record: Payout) -> dict[str, Any]:
 def _logs(plugin: Plugin) -> Plugin:
     def authorize(self: Any, *args: Any, **kwargs: Any) -> Any:
         headers = plugin.authorize(self, *args, **kwargs)
-        logging.getLogger("payouts").warning("sending with %s", headers)
+        logging.getLogger("payouts").info("sending with %s", headers)
         return headers
 
     return subclass(plugin, authorize=authorize)
