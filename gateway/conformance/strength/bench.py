@@ -8,11 +8,10 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from contracts.cases import Case, generate
-
 from gateway.conformance.strength.domain import domain_mutants
 from gateway.conformance.strength.mistake import Facts
 from gateway.conformance.strength.mutant import Family, Inapplicable, Mutant
-from gateway.conformance.strength.suite import Suite
+from gateway.conformance.strength.suite import Capabilities, Suite
 from gateway.conformance.strength.tables import table_mutants
 from gateway.conformance.subject import Subject
 from providers.sdk import Call
@@ -38,7 +37,7 @@ class Bench:
     subject: Subject
     mutants: Sequence[Mutant]
     inapplicable: Sequence[Inapplicable]
-    suite: Callable[[Subject], str | None]
+    suite: Callable[[Subject, Capabilities], str | None]
 
     @classmethod
     def of(cls, subject: Subject, families: Iterable[Family] = Family) -> Bench:

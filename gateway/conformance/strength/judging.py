@@ -40,7 +40,7 @@ def judge(bench: Bench, number: int) -> Judgement:
 def _noticed(bench: Bench, mutant: Mutant) -> str | None:
     try:
         with _at_most(SECONDS), mutant.applied(bench.subject.plugin) as plugin:
-            return bench.suite(replace(bench.subject, plugin=plugin))
+            return bench.suite(replace(bench.subject, plugin=plugin), mutant.capabilities)
     except _TooLong:
         return f"not done after {SECONDS:.0f} seconds"
 

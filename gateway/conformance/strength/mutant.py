@@ -24,11 +24,15 @@ class Family(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Mutant:
-    """One fault. `applied` is where it holds: a context that gives the plugin to test."""
+    """One fault. `applied` is where it holds: a context that gives the plugin to test.
+
+    `capabilities` are those that it can show in; None: in any.
+    """
 
     family: Family
     name: str
     applied: Applied
+    capabilities: frozenset[str] | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,23 +21,26 @@ from mutmut.mutation.mutators import mutation_operators
 from mutmut.mutation.pragma_handling import IgnoredCode
 
 from gateway.conformance.strength.mutant import Applied, Family, Mutant, Plugin
+from gateway.conformance.strength.reach import reached
 
 
 def source_mutants(plugin: Plugin) -> Iterator[Mutant]:
     """In the order of the source. A name says the function, the lines before and the lines after."""
     module = sys.modules[plugin.__module__]
-    tree, mutations = _mutations(inspect.getsource(module))
-    owners = _owners(tree)
+    source = inspect.getsource(module)
+    tree, mutations = _mutations(source)
+    owners, capabilities = _owners(tree), reached(source, plugin.__name__)
     seen: dict[str, int] = {}
     for mutation in mutations:
         original: Any = mutation.contained_by_top_level_function
         if original in owners:
             mutated = original.deep_replace(mutation.original_node, mutation.mutated_node)
             difference = _difference(tree.code_for_node(original), tree.code_for_node(mutated))
-            name = f"{'.'.join(owners[original])}: {difference}"
+            owner = owners[original]
+            name = f"{'.'.join(owner)}: {difference}"
             seen[name] = seen.get(name, 0) + 1
             numbered = name if seen[name] == 1 else f"{name} ({seen[name]})"
-            yield Mutant(Family.SOURCE, numbered, _exchanged(module, owners[original], mutated))
+            yield Mutant(Family.SOURCE, numbered, _exchanged(module, owner, mutated), capabilities.get(owner))
 
 
 class _Visitor(MutationVisitor):  # type: ignore[misc, unused-ignore]  # untyped where mutmut is not installed

@@ -77,4 +77,4 @@ def _call_mutant(capability: str, change: str, **fields: Any) -> Mutant:
     def made(plugin: Plugin) -> Plugin:
         return with_calls(plugin, changed)
 
-    return Mutant(Family.TABLE, f"{capability}: {change}", substituted(made))
+    return Mutant(Family.TABLE, f"{capability}: {change}", substituted(made), frozenset({capability}))
