@@ -225,6 +225,8 @@ def _declared(call: Call[Any], want: Want) -> Iterator[str]:
         yield f"it calls itself {call.operation}, and is {want.operation.id}"
     if call.effect != want.effect:
         yield f"its effect is declared {call.effect}, and is {want.effect}"
+    if call.success != want.success:
+        yield f"it takes {sorted(call.success)} for a success; documented: {sorted(want.success)}"
     if set(call.carried) != want.carried:
         yield f"it says that it carries {sorted(call.carried)}, and carries {sorted(want.carried)}"
     if call.effect != "read" and call.reference != want.reference:

@@ -160,7 +160,7 @@ class Fault(msgspec.Struct):
 
     message: str | None = None
     error_code: str | None = msgspec.field(default=None, name="errorCode")
-    code: str | int | None = None  # as a number it says the status again
+    code: Any = None  # as a number, however spelt, it says the status again
 
 
 class Failure(msgspec.Struct):

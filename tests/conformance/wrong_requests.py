@@ -251,6 +251,12 @@ class DeclaresAWeakerEffect(Ledger):
         return replace(super().approve(id, mark), effect=Effect.READ)
 
 
+@wrong("approve", "it takes [200, 202] for a success")
+class TakesA202ForASuccess(Ledger):
+    def approve(self, id: str, mark: Mark) -> Call[Payout | None]:
+        return replace(super().approve(id, mark), success=frozenset({200, 202}))
+
+
 @wrong("approve", "it calls itself get_payout")
 class CallsItselfAnother(Ledger):
     def approve(self, id: str, mark: Mark) -> Call[Payout | None]:
