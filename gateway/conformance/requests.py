@@ -92,7 +92,7 @@ class _Asking:
             ways = cycle(list(connections(self.subject, client)))
             for number, (ask, connection) in enumerate(zip(self._asks(count, seed), ways, strict=False)):
                 if only is None or only == number:
-                    await self._judge(number, ask, connection)
+                    await self._judge(number, ask.over(connection.terms.currency), connection)
                 if progress is not None:
                     progress(number + 1)
                 if stop_at_first and self.report.failures:
@@ -100,7 +100,8 @@ class _Asking:
 
     def _asks(self, count: int, seed: int) -> Iterator[Ask]:
         offered = [capability for capability, _ in self.subject.mapping.unified()]
-        return islice(asks(offered, native_ids(self.subject), self.subject.currency, seed), count)
+        home = self.subject.currency is not None
+        return islice(asks(offered, native_ids(self.subject), seed, home=home), count)
 
     async def _judge(self, number: int, ask: Ask, connection: Connection) -> None:
         try:
@@ -169,11 +170,19 @@ class _Asking:
         document = self.subject.document
         requests = [sent_of(each) for each in self.line.sent]
         logins = [each for each in requests if (match := document.match(each.method, each.path)) and match[0].login]
-        faults = [f"login: {each}" for login in logins for each in departures(document, login)]
+        faults = [f"login: {each}" for login in logins for each in self._login_faults(login, way.credentials)]
         calls = [each for each in requests if each not in logins]
         if faults or len(calls) != 1:
             raise Wrong("; ".join(faults) or f"{len(calls)} requests left")
         return calls[0]
+
+    def _login_faults(self, login: Sent, credentials: Any) -> Iterator[str]:
+        """A login carries the credentials where the mapping says, and nothing else."""
+        document, mapping = self.subject.document, self.subject.mapping
+        yield from (f"{place}: {message}" for place, message in departures(document, login))
+        carries = mapping.operations[mapping.operation_of("login")]["carries"]
+        places = {place: getattr(credentials, name).reveal() for name, place in carries.items()}
+        yield from differences(places, shown(document, login))
 
     def _answer(self, request: httpx.Request) -> Case:
         """What the contract documents for the operation; for no operation, any of it."""

@@ -326,6 +326,14 @@ class SendsMoneyAsAFloat(Heldsway):
         return with_body(call, {**body_of(call), "min_payout": float(settings.minimum.decimal())})
 
 
+@wrong("put_settings", "body /min_payout is")
+class GivesEveryMinimumTwoDigits(Heldsway):
+    def put_settings(self, settings: PayoutSettings) -> Call[PayoutSettings]:
+        call, units = super().put_settings(settings), settings.minimum.minor_units
+        exact = msgspec.Raw(f"{units // 100}.{units % 100:02d}".encode())
+        return with_body(call, {**body_of(call), "min_payout": exact})
+
+
 @wrong("bulk_complete", "is not valid under any of the schemas")
 class SendsIdsAsText(Heldsway):
     def bulk_complete(self, ids: Sequence[str], mark: Mark) -> Call[None]:
@@ -333,7 +341,7 @@ class SendsIdsAsText(Heldsway):
         return with_body(call, {self.bulk_key: list(ids)})
 
 
-@wrong("bulk_process", "body /ids is")
+@wrong("bulk_process", "ids is [10], not")
 class LeavesOutAnId(Heldsway):
     def bulk_process(self, ids: Sequence[str], mark: Mark) -> Call[None]:
         call = super().bulk_process(ids, mark)
@@ -360,6 +368,14 @@ class SendsCredentialsInAnotherWay(Ledger):
 class AddsAHeader(Ledger):
     def get(self, id: str) -> Call[Payout]:
         return replace(super().get(id), headers=(("X-Test", "1"),))
+
+
+@wrong("get", "login: body /api_key is")
+class SwapsKeyAndSecret(Heldsway):
+    def login(self, credentials: Any) -> Call[Token] | None:
+        call = super().login(credentials)
+        body = body_of(call) if call else {}
+        return call and with_body(call, {"api_key": body["api_secret"], "api_secret": body["api_key"]})
 
 
 @wrong("get", "login: ")
