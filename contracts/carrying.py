@@ -57,6 +57,7 @@ class Want(NamedTuple):
 
     operation: Operation
     effect: str
+    success: frozenset[int]
     places: Mapping[str, Any]
     carried: frozenset[str]
     reference: str | None
@@ -89,7 +90,14 @@ class _Carrying:
         carried = frozenset(field for field in KEPT if values.get(field) is not None)
         writes = self.rule["effect"] != "read"
         reference = values.get("reference") if writes else None
-        return Want(self.operation, self.rule["effect"], places, carried if writes else frozenset(), reference)
+        return Want(
+            operation=self.operation,
+            effect=self.rule["effect"],
+            success=frozenset(self.rule["success"]),
+            places=places,
+            carried=carried if writes else frozenset(),
+            reference=reference,
+        )
 
     def _place(self, field: str, entry: Any) -> str:
         """Where a field goes; the connection's settings choose where the documents leave a choice."""

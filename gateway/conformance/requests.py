@@ -47,8 +47,12 @@ class Requests:
     failures: list[Failure] = field(default_factory=list)
 
     @property
+    def counts(self) -> dict[str, int]:
+        return {"sent": self.sent, "refused": self.refused, "turned away": self.turned_away}
+
+    @property
     def total(self) -> int:
-        return self.sent + self.refused + self.turned_away + len(self.failures)
+        return sum(self.counts.values()) + len(self.failures)
 
 
 class Wrong(Exception):
@@ -78,7 +82,7 @@ class _Asking:
         self.report = report
         self.line = Line()
         self.line.answer = self._answer
-        self.answers = documented_successes(subject.document, subject.mapping)
+        self.answers = {case.operation: case for case in documented_successes(subject)}
         self.unnamed = credential_headers(subject.document)
         self.references: dict[str, str] = {}
 
@@ -89,7 +93,7 @@ class _Asking:
             ways = cycle(list(connections(self.subject, client)))
             for number, (ask, connection) in enumerate(zip(self._asks(count, seed), ways, strict=False)):
                 if only is None or only == number:
-                    await self._judge(number, ask, connection)
+                    await self._judge(number, ask.over(connection.terms.currency), connection)
                 if progress is not None:
                     progress(number + 1)
                 if stop_at_first and self.report.failures:
@@ -97,7 +101,8 @@ class _Asking:
 
     def _asks(self, count: int, seed: int) -> Iterator[Ask]:
         offered = [capability for capability, _ in self.subject.mapping.unified()]
-        return islice(asks(offered, native_ids(self.subject), self.subject.currency, seed), count)
+        home = self.subject.currency is not None
+        return islice(asks(offered, native_ids(self.subject), seed, home=home), count)
 
     async def _judge(self, number: int, ask: Ask, connection: Connection) -> None:
         try:
@@ -174,11 +179,19 @@ class _Asking:
         document = self.subject.document
         requests = [sent_of(each) for each in self.line.sent]
         logins = [each for each in requests if (match := document.match(each.method, each.path)) and match[0].login]
-        faults = [f"login: {each}" for login in logins for each in departures(document, login)]
+        faults = [f"login: {each}" for login in logins for each in self._login_faults(login, way.credentials)]
         calls = [each for each in requests if each not in logins]
         if faults or len(calls) != 1:
             raise Wrong("; ".join(faults) or f"{len(calls)} requests left")
         return calls[0]
+
+    def _login_faults(self, login: Sent, credentials: Any) -> Iterator[str]:
+        """A login carries the credentials where the mapping says, and nothing else."""
+        document, mapping = self.subject.document, self.subject.mapping
+        yield from (f"{place}: {message}" for place, message in departures(document, login))
+        carries = mapping.operations[mapping.operation_of("login")]["carries"]
+        places = {place: getattr(credentials, name).reveal() for name, place in carries.items()}
+        yield from differences(places, shown(document, login))
 
     def _answer(self, request: httpx.Request) -> Case:
         """What the contract documents for the operation; for no operation, any of it."""
@@ -230,6 +243,8 @@ def _declared(call: Call[Any], want: Want) -> Iterator[str]:
         yield f"it calls itself {call.operation}, and is {want.operation.id}"
     if call.effect != want.effect:
         yield f"its effect is declared {call.effect}, and is {want.effect}"
+    if call.success != want.success:
+        yield f"it takes {sorted(call.success)} for a success; documented: {sorted(want.success)}"
     if set(call.carried) != want.carried:
         yield f"it says that it carries {sorted(call.carried)}, and carries {sorted(want.carried)}"
     if call.effect != "read" and call.reference != want.reference:

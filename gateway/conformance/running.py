@@ -12,7 +12,7 @@ from typing import Any
 
 import httpx
 
-from contracts.cases import CANARY, Case, Family, generate
+from contracts.cases import CANARY, Case, documented, generate
 from contracts.coverage import Coverage
 from contracts.document import Document
 from contracts.expect import FILES, expect
@@ -68,7 +68,7 @@ class _Runner:
         self.line = Line()
         self.logged: list[str] = []
         self.made: dict[str | None, Provider] = {}
-        self.documented = documented_successes(subject.document, subject.mapping)
+        self.documented = {case.operation: case for case in documented_successes(subject)}
 
     async def all(self, cases: Iterable[Case], stop_at_first: bool, progress: Progress) -> None:
         async with new_client(self.line) as self.client:
@@ -146,11 +146,14 @@ class _Runner:
         return case if asked == case.operation else self.documented[asked]
 
 
-@cache
-def documented_successes(document: Document, mapping: Mapping) -> dict[str, Case]:
+def documented_successes(subject: Subject) -> Iterator[Case]:
     """One documented success of each operation."""
-    examples = (case for case in generate(document, mapping) if case.family is Family.EXAMPLES)
-    return {case.operation: case for case in examples if case.status == 200}
+    return (case for case in _documented(subject.document, subject.mapping) if case.status == 200)
+
+
+@cache
+def _documented(document: Document, mapping: Mapping) -> list[Case]:
+    return list(documented(document, mapping))
 
 
 async def _opened(upstream: Upstream, call: Call[Any]) -> Outcome[Any]:
