@@ -32,8 +32,7 @@ class Suite:
         Only the cases of `capabilities` are run, where they are known to be the only ones that matter.
         """
         return (
-            self._noticed(subject, list(self._before), capabilities)
-            or self._noticed(subject, self._small, capabilities)
+            self._noticed(subject, [*self._before, *self._small], capabilities)
             or _asked(subject)
             or self._noticed(subject, self._large, capabilities)
         )
