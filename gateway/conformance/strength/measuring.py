@@ -65,8 +65,9 @@ def _killed(
 
 
 def _coverage(report: Report) -> Coverage:
-    pairs = report.coverage
-    return Coverage(len(pairs.pairs), len(pairs.seen_pairs), 0, 0, 0)
+    coverage = report.coverage
+    seen, ways = coverage.locations
+    return Coverage(len(coverage.pairs), len(coverage.seen_pairs), ways, seen)
 
 
 def _versions(bench: Bench) -> dict[str, str]:
