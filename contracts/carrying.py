@@ -169,6 +169,7 @@ class _Carrying:
 
     def _unfit(self, fields: Mapping[str, str], places: Mapping[str, Any]) -> Iterator[str]:
         yield from self._missing()
+        yield from self._vanishing(fields)
         yield from self._not_accepted()
         yield from self._foreign_money(fields)
         for departure in departures(self.terms.document, self._request(places), addressed=False):
@@ -180,6 +181,14 @@ class _Carrying:
         for field in self.rule["requires"]:
             if self.ask.capability != "find" and given(self.words, field) in (None, []):
                 yield pointer(field)
+
+    def _vanishing(self, fields: Mapping[str, str]) -> Iterator[str]:
+        """What a write has no place for, and the gateway does not keep either."""
+        for name, value in self.words.items() if self.rule["effect"] != "read" else ():
+            parts = isinstance(value, Mapping) and name not in fields
+            for field in [f"{name}.{part}" for part in value] if parts else [name]:
+                if given(self.words, field) is not None and field not in fields and field not in self.rule["refuses"]:
+                    yield pointer(field)
 
     def _not_accepted(self) -> Iterator[str]:
         """Ids and cursors outside their allow-list."""

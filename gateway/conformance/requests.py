@@ -10,7 +10,7 @@ import asyncio
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from itertools import cycle, islice
+from itertools import islice
 from typing import Any
 from urllib.parse import parse_qsl
 
@@ -88,20 +88,21 @@ class _Asking:
     async def all(
         self, count: int, seed: int, only: int | None, stop_at_first: bool, progress: Progress | None
     ) -> None:
+        numbers = range(count) if only is None else range(only, only + 1)
         async with new_client(self.line) as client:
-            ways = cycle(list(connections(self.subject, client)))
-            for number, (ask, connection) in enumerate(zip(self._asks(count, seed), ways, strict=False)):
-                if only is None or only == number:
-                    await self._judge(number, ask.over(connection.terms.currency), connection)
+            ways = list(connections(self.subject, client))
+            for number, ask in zip(numbers, islice(self._asks(seed), numbers.start, None), strict=False):
+                connection = ways[number % len(ways)]
+                await self._judge(number, ask.over(connection.terms.currency), connection)
                 if progress is not None:
                     progress(number + 1)
                 if stop_at_first and self.report.failures:
                     return
 
-    def _asks(self, count: int, seed: int) -> Iterator[Ask]:
+    def _asks(self, seed: int) -> Iterator[Ask]:
         offered = [capability for capability, _ in self.subject.mapping.unified()]
         home = self.subject.currency is not None
-        return islice(asks(offered, native_ids(self.subject), seed, home=home), count)
+        return asks(offered, native_ids(self.subject), seed, home=home)
 
     async def _judge(self, number: int, ask: Ask, connection: Connection) -> None:
         try:
