@@ -11,7 +11,7 @@ from contracts.cases.amounts import amounts
 from contracts.cases.asking import NoCall, intents
 from contracts.cases.base import Base
 from contracts.cases.case import Case, Family, Intent
-from contracts.cases.changes import changes
+from contracts.cases.changes import WRONG, WRONG_IN_SHORT, changes
 from contracts.cases.making import Caller, Headers
 from contracts.cases.spelling import Number, encode
 from contracts.reading import Unreadable, load_json
@@ -30,8 +30,10 @@ def examples(caller: Caller, base: Base) -> Iterator[Case]:
 def changed(caller: Caller, base: Base) -> Iterator[Case]:
     """Variants, which the contract allows, and mutants, which it does not."""
     schema = caller.operation.responses[str(base.status)].content[base.media or ""].schema
+    rule = caller.mapping.operations[caller.operation.id]
+    in_short = base.status not in rule["success"] or caller.mapping.reads_nothing(caller.operation.id)
     yield _variant_or_mutant(caller, base, "everything", base.body)
-    for change in changes(caller.document, schema, base.body):
+    for change in changes(caller.document, schema, base.body, WRONG_IN_SHORT if in_short else WRONG):
         yield _variant_or_mutant(caller, base, change.label, change.body)
 
 

@@ -38,6 +38,8 @@ WRONG: tuple[Any, ...] = (
     [1],
     {"a": 1},
 )
+# For what is read by its shape alone.
+WRONG_IN_SHORT: tuple[Any, ...] = (None, True, 0, 1.5, "", "TEST\x00\u202e😀", "x" * 10_000, [], {}, {"a": 1})
 TIMES = (
     "2026-11-01T06:00:00+02:00",
     "2026-11-01T06:00:00.123456Z",
@@ -56,34 +58,39 @@ class Change(NamedTuple):
     body: Any
 
 
-def changes(document: Document, schema: Any, base: Any) -> Iterator[Change]:
-    """All single changes of a base. Raises NotUnderstood."""
-    for path, label, changed in _at(document, schema, base, (), "the body"):
+def changes(document: Document, schema: Any, base: Any, wrong: tuple[Any, ...] = WRONG) -> Iterator[Change]:
+    """All single changes of a base; `wrong` may stand anywhere in it. Raises NotUnderstood."""
+    for path, label, changed in _Changes(document, wrong).at(schema, base, (), "the body"):
         yield Change(f"{'/'.join(map(str, path)) or 'the body'} {label}", replaced(base, path, changed))
 
 
-def _at(document: Document, node: Any, value: Any, path: Path, place: str) -> Iterator[tuple[Path, str, Any]]:
-    schema = understood(document, node, place)
-    for label, changed in _values(document, schema, value, place):
-        yield path, label, changed
-    if isinstance(value, dict):
-        for name, child in value.items():
-            inner = property_of(document, schema, name, value, place)
-            yield (*path, name), "is left out", DROPPED
-            yield from _at(document, inner, child, (*path, name), f"{place}/{name}")
-    if isinstance(value, list) and value:
-        yield from _at(document, schema.get("items", {}), value[0], (*path, 0), f"{place}/items")
-        if isinstance(value[-1], dict) and len(value) > 1:
-            yield from (((*path, len(value) - 1, name), "is left out", DROPPED) for name in value[-1])
+class _Changes:
+    def __init__(self, document: Document, wrong: tuple[Any, ...]) -> None:
+        self.document = document
+        self.wrong = wrong
 
+    def at(self, node: Any, value: Any, path: Path, place: str) -> Iterator[tuple[Path, str, Any]]:
+        """What may stand at one place and below it."""
+        schema = understood(self.document, node, place)
+        for label, changed in self._values(schema, value, place):
+            yield path, label, changed
+        if isinstance(value, dict):
+            for name, child in value.items():
+                inner = property_of(self.document, schema, name, value, place)
+                yield (*path, name), "is left out", DROPPED
+                yield from self.at(inner, child, (*path, name), f"{place}/{name}")
+        if isinstance(value, list) and value:
+            yield from self.at(schema.get("items", {}), value[0], (*path, 0), f"{place}/items")
+            if isinstance(value[-1], dict) and len(value) > 1:
+                yield from (((*path, len(value) - 1, name), "is left out", DROPPED) for name in value[-1])
 
-def _values(document: Document, schema: Schema, value: Any, place: str) -> Iterator[tuple[str, Any]]:
-    """What may stand in place of one value."""
-    yield from ((f"is {_brief(wrong)}", wrong) for wrong in WRONG)
-    for each in branches(document, schema, place):
-        yield from _edges(each)
-        yield from ((f"is the word {word}", word) for word in (*each.get("enum", ()), *each.get("x-known-values", ())))
-    yield from _other_spellings(schema, value)
+    def _values(self, schema: Schema, value: Any, place: str) -> Iterator[tuple[str, Any]]:
+        yield from ((f"is {_brief(wrong)}", wrong) for wrong in self.wrong)
+        for each in branches(self.document, schema, place):
+            yield from _edges(each)
+            words = (*each.get("enum", ()), *each.get("x-known-values", ()))
+            yield from ((f"is the word {word}", word) for word in words)
+        yield from _other_spellings(schema, value)
 
 
 def _edges(schema: Schema) -> Iterator[tuple[str, Any]]:

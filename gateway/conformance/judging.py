@@ -21,13 +21,17 @@ _FINAL = {"completed", "rejected", "failed", "cancelled"}
 
 @dataclass(frozen=True, slots=True)
 class Observed:
-    """What came: the outcome, how many requests left beside logins, and what was logged meanwhile."""
+    """What came: the outcome, how many requests left beside logins, and what was logged meanwhile.
+
+    `bare`: how many of those requests carried no token, though one was minted.
+    """
 
     outcome: Outcome[Any]
     sends: int
     effect: Effect
     logged: tuple[str, ...] = ()
     logins: int = 0
+    bare: int = 0
 
 
 def kind_of(outcome: Outcome[Any]) -> str:
@@ -77,6 +81,8 @@ def _details(case: Case, expected: Expected, observed: Observed) -> Iterator[str
         yield f"sent {observed.sends} times"
     if case.minted and observed.logins != max(1, expected.sends):
         yield f"logged in {observed.logins} times"
+    if observed.bare:
+        yield "a request went out without the minted token"
     if isinstance(outcome, Answered):
         wrong = difference(in_words(outcome.result), expected.result)
         if wrong:
