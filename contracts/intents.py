@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 from providers.sdk import CAPABILITIES, PayoutStatus
 
 ABSENT = object()
+HOME = object()  # the connection's own currency
 WILD = 0.08  # how often a field of a mixture holds a value that is likely to be refused
 INVENTED = 0.25  # how often it holds one that stands in no list
 
@@ -27,6 +28,10 @@ class Ask(NamedTuple):
     capability: str
     words: Mapping[str, Any]
 
+    def over(self, currency: str | None) -> Ask:
+        """The ask as it is put over a connection of this currency."""
+        return Ask(self.capability, {name: _at_home(value, currency) for name, value in self.words.items()})
+
 
 class Pool(NamedTuple):
     """The values of one field. The first mild one is taken by most providers; wild ones by few or none."""
@@ -34,6 +39,12 @@ class Pool(NamedTuple):
     mild: Sequence[Any]
     wild: Sequence[Any] = ()
     invent: Callable[[Random], Any] | None = None
+
+
+def _at_home(value: Any, currency: str | None) -> Any:
+    if isinstance(value, Mapping):
+        return {name: _at_home(each, currency) for name, each in value.items()}
+    return currency if value is HOME else value
 
 
 def _text(letters: str, *lengths: int) -> Callable[[Random], str]:
@@ -62,12 +73,13 @@ NAME = TEXT._replace(mild=("Test Person One", *TEXT.mild))
 DESCRIPTION = Pool(
     ("INV 2026-0415", "abcdeF", "a - a & a / a . a b a", "A1" * 9, "a.b-c&d/e f", " INV2026 "),
     (
-        "abcde", "aaaaaaaaaa", "a - a & a / a . a", "A1" * 9 + "A", "A1" * 70, "A1" * 70 + "A", "INV 2026_0415",
+        "abcde", "aaaaaaaaaa", "a - a & a / a . a a", "A1" * 9 + "A", "A1" * 70, "A1" * 70 + "A", "INV 2026_0415",
         "Größe 2026", "INV 2026-0415\n", "\u0661\u0662" * 6, "", None, ABSENT,
     ),
     _text("AaBb019 -.&/", 12, 18, 30, 145),
 )  # fmt: skip
 CURRENCY = Pool(("GBP", "EUR", "USD", "JPY", "KWD", "CLF"), ("XXX", "ZZZ", "eur", "EURO", "", "EUR\n", None))
+AT_HOME = Pool((HOME,), (*CURRENCY.mild, *CURRENCY.wild))
 UNITS = Pool(
     (1, 2, 9, 10, 11, 99, 100, 101, 999, 1000, 1001, 9999, 10000, 1023, 125000, 2**31, 10**15),
     (0, -1, 10**15 + 1, 2**53 + 1, 2**63, 2**64, 10**30, 10.5, 1e3, "1000", True, None, ABSENT),
@@ -149,13 +161,13 @@ SETTINGS = {
 MARK = {"reference": OPTIONAL_TEXT, "notes": OPTIONAL_TEXT, "reason": OPTIONAL_TEXT}
 
 
-def asks(offered: Sequence[str], ids: Sequence[str], currency: str | None, seed: int) -> Iterator[Ask]:
+def asks(offered: Sequence[str], ids: Sequence[str], seed: int, *, home: bool) -> Iterator[Ask]:
     """Without end. `offered`: the capabilities to ask much of; `ids`: some that the provider could have given.
 
-    `currency`: that of the connection, where it has one; most amounts are then in it.
+    `home`: connections have a currency of their own, and most amounts are in it.
     """
     random = Random(seed)  # noqa: S311  repeatable is what it must be
-    tables = {capability: _fields(capability, ids, currency) for capability in CAPABILITIES}
+    tables = {capability: _fields(capability, ids, home) for capability in CAPABILITIES}
     return chain(_boundaries(tables, offered), _mixtures(random, {name: tables[name] for name in offered}))
 
 
@@ -183,26 +195,22 @@ def _drawn(random: Random, pool: Pool) -> Any:
     return random.choice(pool.mild)
 
 
-def _fields(capability: str, ids: Sequence[str], currency: str | None) -> Mapping[str, Pool]:
+def _fields(capability: str, ids: Sequence[str], home: bool) -> Mapping[str, Pool]:
     match capability:
         case "stats" | "export" | "get_settings":
             return {}
         case "list_payouts" | "list_requests":
             return LIST
         case "create" | "find":
-            return {**ORDER, "amount.currency": _mostly(currency)}
+            return {**ORDER, "amount.currency": AT_HOME if home else CURRENCY}
         case "put_settings":
-            return {**SETTINGS, "minimum.currency": _mostly(currency)}
+            return {**SETTINGS, "minimum.currency": AT_HOME if home else CURRENCY}
         case "bulk_process" | "bulk_complete":
             return {"ids": _lists(ids), "reference": OPTIONAL_TEXT, "notes": OPTIONAL_TEXT}
         case "get" | "statement":
             return {"id": Pool(ids, HOSTILE_IDS)}
         case _:
             return {"id": Pool(ids, HOSTILE_IDS), **MARK}
-
-
-def _mostly(currency: str | None) -> Pool:
-    return Pool((currency,), (*CURRENCY.mild, *CURRENCY.wild)) if currency else CURRENCY
 
 
 def _lists(ids: Sequence[str]) -> Pool:

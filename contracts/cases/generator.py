@@ -113,6 +113,7 @@ class _Cases:
         yield from broken.transport(caller)
         if caller.base.is_json:
             yield from answers.amounts_changed(caller, caller.base)
+            yield from answers.new_words(caller, caller.base)
             yield from answers.linked(caller, caller.base)
         if self.tokens and caller.intent.capability != "login":
             yield from broken.minted(caller, caller.base)

@@ -30,13 +30,18 @@ class Connection(NamedTuple):
 
 def connections(subject: Subject, client: httpx.AsyncClient) -> Iterator[Connection]:
     """Over the one client; nothing is sent."""
-    for settings, credentials in product(_configurations(subject), subject.credentials):
-        account = Account(subject.currency, settings)
+    for settings, credentials, currency in product(_configurations(subject), subject.credentials, _currencies(subject)):
+        account = Account(currency, settings)
         first = _way(subject.plugin(account), credentials, client, 0)
         second = _way(subject.plugin(account), credentials, client, LATER)
         known = msgspec.structs.asdict(settings)
         stored = _stored(first.provider)
-        yield Connection(Terms(subject.document, subject.mapping, subject.currency, known, stored), (first, second))
+        yield Connection(Terms(subject.document, subject.mapping, currency, known, stored), (first, second))
+
+
+def _currencies(subject: Subject) -> list[str | None]:
+    """Where connections have a currency of their own: one each with two, with no and with three digits."""
+    return [None] if subject.currency is None else [subject.currency, "JPY", "KWD"]
 
 
 def _stored(provider: Provider) -> Callable[[str], str]:

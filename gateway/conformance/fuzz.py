@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from random import Random
 from typing import Any, NamedTuple
 
-from contracts.cases import Case, Family, generate
+from contracts.cases import Case, documented
 from contracts.expect import FILES, Expected, expect
 from contracts.fuzzing import SECRET, WILD_TEXT, fuzzed
 from gateway.conformance.judging import Observed, faults_of, kind_of
@@ -131,8 +131,8 @@ def heard(provider: Provider, call: Call[Any], reply: Reply) -> Outcome[Any]:
 
 def _bases(subject: Subject, provider: Provider) -> Iterator[Base]:
     """Every documented answer that a plugin reads, with a call that it may be given to."""
-    for case in generate(subject.document, subject.mapping):
-        if case.family is Family.EXAMPLES and not (case.capability in FILES and case.status == 200):
+    for case in documented(subject.document, subject.mapping):
+        if not (case.capability in FILES and case.status == 200):
             login = case.capability == "login"
             call = provider.login(subject.minted) if login else case.intent.call(provider)
             if call is not None:

@@ -130,6 +130,16 @@ class NamesEachTryAnew(TokenIo):
         return super().reference(tenant, f"{reference}{next(self._tries)}")
 
 
+@wrong("complete", "another call")
+class CountsItsCalls(Heldsway):
+    _calls = 0
+
+    def complete(self, id: str, mark: Mark) -> Call[Payout | None]:
+        self._calls += 1
+        call = super().complete(id, mark)
+        return replace(call, headers=(("Idempotency-Key", f"test-{self._calls}"),)) if self._calls % 2 == 0 else call
+
+
 @wrong("create", "another request")
 class ForgetsTheReferenceWithItsProcess(TokenIo):
     """Every process makes references of its own: a lost journal would pay twice."""
@@ -251,6 +261,12 @@ class DeclaresAWeakerEffect(Ledger):
         return replace(super().approve(id, mark), effect=Effect.READ)
 
 
+@wrong("approve", "it takes [200, 202] for a success")
+class TakesA202ForASuccess(Ledger):
+    def approve(self, id: str, mark: Mark) -> Call[Payout | None]:
+        return replace(super().approve(id, mark), success=frozenset({200, 202}))
+
+
 @wrong("approve", "it calls itself get_payout")
 class CallsItselfAnother(Ledger):
     def approve(self, id: str, mark: Mark) -> Call[Payout | None]:
@@ -320,6 +336,14 @@ class SendsMoneyAsAFloat(Heldsway):
         return with_body(call, {**body_of(call), "min_payout": float(settings.minimum.decimal())})
 
 
+@wrong("put_settings", "body /min_payout is")
+class GivesEveryMinimumTwoDigits(Heldsway):
+    def put_settings(self, settings: PayoutSettings) -> Call[PayoutSettings]:
+        call, units = super().put_settings(settings), settings.minimum.minor_units
+        exact = msgspec.Raw(f"{units // 100}.{units % 100:02d}".encode())
+        return with_body(call, {**body_of(call), "min_payout": exact})
+
+
 @wrong("bulk_complete", "is not valid under any of the schemas")
 class SendsIdsAsText(Heldsway):
     def bulk_complete(self, ids: Sequence[str], mark: Mark) -> Call[None]:
@@ -327,7 +351,7 @@ class SendsIdsAsText(Heldsway):
         return with_body(call, {self.bulk_key: list(ids)})
 
 
-@wrong("bulk_process", "body /ids is")
+@wrong("bulk_process", "ids is [10], not")
 class LeavesOutAnId(Heldsway):
     def bulk_process(self, ids: Sequence[str], mark: Mark) -> Call[None]:
         call = super().bulk_process(ids, mark)
@@ -354,6 +378,14 @@ class SendsCredentialsInAnotherWay(Ledger):
 class AddsAHeader(Ledger):
     def get(self, id: str) -> Call[Payout]:
         return replace(super().get(id), headers=(("X-Test", "1"),))
+
+
+@wrong("get", "login: body /api_key is")
+class SwapsKeyAndSecret(Heldsway):
+    def login(self, credentials: Any) -> Call[Token] | None:
+        call = super().login(credentials)
+        body = body_of(call) if call else {}
+        return call and with_body(call, {"api_key": body["api_secret"], "api_secret": body["api_key"]})
 
 
 @wrong("get", "login: ")
