@@ -72,6 +72,7 @@ class _Cases:
         for base in self.successes:
             for caller in self._callers(base):
                 yield from self._success(caller)
+                yield from answers.among_others(caller, base)
         for caller in self._first_callers().values():
             yield from self._once(caller)
             for base in self.errors:
@@ -112,6 +113,7 @@ class _Cases:
         yield from broken.transport(caller)
         if caller.base.is_json:
             yield from answers.amounts_changed(caller, caller.base)
+            yield from answers.new_words(caller, caller.base)
             yield from answers.linked(caller, caller.base)
         if self.tokens and caller.intent.capability != "login":
             yield from broken.minted(caller, caller.base)

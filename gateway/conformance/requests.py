@@ -16,6 +16,7 @@ from urllib.parse import parse_qsl
 
 import httpx
 
+from contracts.authentication import wrong_credentials
 from contracts.carrying import Want
 from contracts.cases import Case
 from contracts.closed_world import Sent, credential_headers, departures
@@ -127,6 +128,7 @@ class _Asking:
             return
         sent = await self._sent(first, call)
         self._compare(call, sent, right)
+        self._authenticated(first, sent)
         self._name(first.provider, ask, right)
         self._rebuild(first.provider, ask, call)
         await self._repeat(second, ask, sent)
@@ -137,6 +139,13 @@ class _Asking:
         faults = [f"{place}: {message}" for place, message in departures(document, sent)]
         faults += differences(want.places, shown(document, sent))
         faults += declared(call, want)
+        if faults:
+            raise Wrong("; ".join(faults))
+
+    def _authenticated(self, way: Upstream, sent: Sent) -> None:
+        held = {name: getattr(way.credentials, name).reveal() for name in way.credentials.__struct_fields__}
+        token = way.token.value.reveal() if way.token else None
+        faults = list(wrong_credentials(self.subject.mapping.raw["authentication"], held, token, sent, way.clock()))
         if faults:
             raise Wrong("; ".join(faults))
 

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import importlib
+from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
 
 import msgspec
+from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, generate_private_key
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.asymmetric.rsa import generate_private_key as generate_rsa_key
+from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 import contracts.document
@@ -104,11 +108,19 @@ class Subject:
         return next((each for each in self.credentials if (made.login(each) is not None) == minted), None)
 
 
+_GENERATE: dict[str, Callable[[], PrivateKeyTypes]] = {
+    "ed25519": Ed25519PrivateKey.generate,
+    "p256": lambda: generate_private_key(SECP256R1()),
+    "rsa": lambda: generate_rsa_key(65537, 2048),
+}
+
+
 def _value(given: Any) -> str:
-    return given if isinstance(given, str) else _new_key()
+    return given if isinstance(given, str) else _new_key(given["generate"])
 
 
-def _new_key() -> str:
-    """An Ed25519 key in PEM, made anew each time."""
-    key = Ed25519PrivateKey.generate()
+@cache
+def _new_key(kind: str) -> str:
+    """A private key in PEM, made anew by each process."""
+    key = _GENERATE[kind]()
     return key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode()
