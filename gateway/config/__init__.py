@@ -11,6 +11,7 @@ from jsonschema_rs import Draft202012Validator
 
 from gateway.config.faults import faults_of
 from gateway.config.model import (
+    AmountRange,
     ApiKey,
     Audit,
     Config,
@@ -22,12 +23,14 @@ from gateway.config.model import (
     Redis,
     Route,
     Server,
+    Target,
     When,
 )
 from gateway.config.plugin import ConfigInvalid, build_provider
 from gateway.config.secrets import journal_url, redis_url, resolve_secret
 
 __all__ = [
+    "AmountRange",
     "ApiKey",
     "Audit",
     "Config",
@@ -40,6 +43,7 @@ __all__ = [
     "Redis",
     "Route",
     "Server",
+    "Target",
     "When",
     "build_provider",
     "journal_url",

@@ -67,8 +67,8 @@ async def opened(config: Config, store: Store | None = None) -> AsyncIterator[Ga
         runner = Runner(connections, journal, reader, audit_of(config), config.operations, recovery, coordination)
         tasks = asyncio.create_task(runner.work()), asyncio.create_task(recovery.keep())
         stack.push_async_callback(_stop, runner, tasks)
-        writer = Writer(connections, runner)
-        router = Router(connections, config.routes)
+        router = Router(config, connections)
+        writer = Writer(connections, runner, router)
         yield Gateway(
             config,
             connections,
@@ -92,6 +92,7 @@ def key_ring(config: Config) -> KeyRing:
                 key.tenant,
                 frozenset(key.scopes),
                 None if key.connections is None else frozenset(key.connections),
+                frozenset(key.tags),
             ),
         )
         for key in config.api_keys
@@ -125,7 +126,7 @@ async def connect(
     provider, credentials = build_provider(name, settings)
     client: httpx.AsyncClient = await stack.enter_async_context(new_client(settings.timeout))
     upstream = Upstream(provider, settings.base_url, credentials, client, timeout=settings.timeout)
-    return Connection(name, provider, upstream, coordination, config.reads.cache)
+    return Connection(name, provider, upstream, coordination, config.reads.cache, settings.state)
 
 
 async def _stop(runner: Runner, tasks: Sequence[asyncio.Task[None]]) -> None:

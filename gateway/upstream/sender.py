@@ -93,7 +93,9 @@ class Upstream:
         outcome = await self._send_authorised(call, before)
         if self._was_refused_at_the_door(outcome) and self.provider.login(self.credentials) is not None:
             self._token = None
-            outcome = await self._send_authorised(call, before)
+            again = await self._send_authorised(call, before)
+            # The first did leave, so that what could not follow it is no proof that nothing has left.
+            return again if again.evidence.started else outcome
         return outcome
 
     async def read(self, call: Call[T]) -> T:
@@ -148,7 +150,7 @@ class Upstream:
     async def _exchange(self, call: Call[T], before: float | None = None) -> Outcome[T]:
         trace = _Trace()
         if before is not None and time.monotonic() > before:
-            return NotSent(trace.evidence(detail="too late to send"))
+            return NotSent(trace.evidence(detail="too late to send"), ours=True)
         try:
             async with asyncio.timeout(self.timeout):
                 response = await self.client.send(self._request(call, trace), stream=True)
