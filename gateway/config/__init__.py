@@ -7,9 +7,10 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
-from jsonschema_rs import Draft202012Validator
 
 from gateway.config.faults import faults_of
+from gateway.config.lines import lines_of
+from gateway.config.matching import READS, Ask, mismatch
 from gateway.config.model import (
     AmountRange,
     ApiKey,
@@ -28,10 +29,14 @@ from gateway.config.model import (
 )
 from gateway.config.plugin import ConfigInvalid, build_provider
 from gateway.config.secrets import journal_url, redis_url, resolve_secret
+from gateway.config.shape import faults_of_shape
+from gateway.config.shape import schema as config_schema
 
 __all__ = [
+    "READS",
     "AmountRange",
     "ApiKey",
+    "Ask",
     "Audit",
     "Config",
     "ConfigInvalid",
@@ -46,8 +51,10 @@ __all__ = [
     "Target",
     "When",
     "build_provider",
+    "config_schema",
     "journal_url",
     "load",
+    "mismatch",
     "parse",
     "redis_url",
     "resolve_secret",
@@ -57,7 +64,8 @@ __all__ = [
 def load(path: Path) -> Config:
     """Reads and checks a file. Raises ConfigInvalid."""
     try:
-        return parse(tomllib.loads(path.read_text("utf-8")))
+        text = path.read_text("utf-8")
+        return _parsed(tomllib.loads(text), text)
     except OSError as error:
         raise ConfigInvalid([(str(path), error.strerror or "cannot be read")]) from None
     except UnicodeDecodeError:
@@ -66,10 +74,17 @@ def load(path: Path) -> Config:
         raise ConfigInvalid([(str(path), f"is not TOML: {error}")]) from None
 
 
+def _parsed(raw: dict[str, Any], text: str) -> Config:
+    try:
+        return parse(raw)
+    except ConfigInvalid as error:
+        error.lines = lines_of(text)
+        raise
+
+
 def parse(raw: dict[str, Any]) -> Config:
     """Checks a parsed file: first its shape, then what it means. Raises ConfigInvalid."""
-    validator = Draft202012Validator(msgspec.json.schema(Config))
-    shape = [(_dotted(error.instance_path), error.message) for error in validator.iter_errors(raw)]
+    shape = faults_of_shape(raw)
     if shape:
         raise ConfigInvalid(shape)
     config = msgspec.convert(raw, Config)
@@ -77,7 +92,3 @@ def parse(raw: dict[str, Any]) -> Config:
     if faults:
         raise ConfigInvalid(faults)
     return config
-
-
-def _dotted(path: list[str | int]) -> str:
-    return ".".join(str(part) for part in path) or "the file"

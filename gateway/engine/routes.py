@@ -4,33 +4,14 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from functools import cache
 
-import msgspec
-
-from gateway.config import AmountRange, Config, Route, When
+from gateway.config import READS, Ask, Config, Route, mismatch
 from gateway.engine.errors import NotOffered
 from gateway.engine.intent import CreateBody
 from gateway.keys import Caller
 from gateway.operation import Candidate, Routing
-from gateway.plugins import installed
-from providers.sdk import Effect, FieldRefused, Money, PayeeAccount
-
-# The calls that pick a connection by themselves.
-READS = ("list_payouts", "stats", "export", "list_requests")
-ROUTED = ("create", *READS)
-
-
-class Ask(msgspec.Struct, frozen=True, kw_only=True):
-    """What a route can see of a call. `account`: the form of the payee's account; `payee`: what weights stick to."""
-
-    operation: str
-    tenant: str = "default"
-    tags: frozenset[str] = frozenset()
-    amount: Money | None = None
-    country: str | None = None
-    account: str | None = None
-    payee: str | None = None
+from gateway.plugins import offers
+from providers.sdk import FieldRefused, PayeeAccount
 
 
 def ask_of(caller: Caller, operation: str, body: CreateBody | None = None) -> Ask:
@@ -76,39 +57,6 @@ def place_at(config: Config, name: str, ask: Ask) -> Routing:
     return _without_closed(config, taken, ask.operation)
 
 
-def mismatch(when: When, ask: Ask) -> str | None:
-    """Why a route does not apply to a call, or None. Tells no caller of other tenants."""
-    currency = ask.amount.currency if ask.amount else None
-    asked = (
-        ("operation", when.operation, ask.operation),
-        ("currency", when.currency, currency),
-        ("payee country", when.country, ask.country),
-        ("account", when.account, ask.account),
-    )
-    for name, wanted, given in asked:
-        if wanted is not None and given not in wanted:
-            return f"its {name} is {' or '.join(wanted)}, this one's {given or 'not known'}"
-    if when.amount is not None and not _within(when.amount, ask.amount):
-        return f"its amount is {spelt(when.amount)}"
-    if when.tenant is not None and ask.tenant not in when.tenant:
-        return "it is for other tenants"
-    if when.tags is not None and not ask.tags & set(when.tags):
-        return "it is for keys with other tags"
-    return None
-
-
-def _within(wanted: AmountRange, amount: Money | None) -> bool:
-    if amount is None or amount.currency != wanted.currency:
-        return False
-    return wanted.at_least <= amount.minor_units and (wanted.at_most is None or amount.minor_units <= wanted.at_most)
-
-
-def spelt(wanted: AmountRange) -> str:
-    most = "" if wanted.at_most is None else f" to {Money(wanted.currency, wanted.at_most).decimal()}"
-    least = Money(wanted.currency, wanted.at_least).decimal()
-    return f"{wanted.currency} {least}{most or ' or more'}"
-
-
 def _by_route(config: Config, route: Route, caller: Caller, ask: Ask) -> Routing:
     usable = [name for name in route.connections if caller.may_use(name)]
     refused = {name: str(error) for name in usable if (error := obstacle(config, name, ask)) is not None}
@@ -148,17 +96,12 @@ def by_weight(weights: Mapping[str, int], payee: str) -> str:
 def obstacle(config: Config, name: str, ask: Ask) -> NotOffered | FieldRefused | None:
     """Why a connection can never take such a call."""
     connection = config.connections[name]
-    offers = _offers(connection.provider)
-    if ask.operation not in offers:
-        return NotOffered(ask.operation, name, offers)
+    offered = offers(connection.provider)
+    if ask.operation not in offered:
+        return NotOffered(ask.operation, name, offered)
     if ask.amount and connection.currency and connection.currency != ask.amount.currency:
         return FieldRefused("/amount/currency", f"{name} pays in {connection.currency}")
     return None
-
-
-@cache
-def _offers(provider: str) -> Mapping[str, tuple[Effect, str]]:
-    return installed()[provider].offers()
 
 
 def _why(route: Route, name: str) -> str:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from gateway.config import Config, Route
+from gateway.config import Ask, Config, Route
 from gateway.engine.connection import Connection
 from gateway.engine.errors import ConnectionHeld, NoRoute, UnknownConnection
 from gateway.engine.intent import CreateBody
-from gateway.engine.routes import Ask, ask_of, obstacle, place, place_at
+from gateway.engine.routes import ask_of, obstacle, place, place_at
 from gateway.keys import Caller
 from gateway.operation import Routing
 
