@@ -1,5 +1,7 @@
 """Forty configs that each have one thing wrong, and what `check` says of it: the line, the path, the advice."""
 
+# ruff: noqa: E501 -- what is said is compared as it is printed
+
 from __future__ import annotations
 
 from pathlib import Path
@@ -63,6 +65,7 @@ sha256 = "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
 scopes = ["payouts:read", "payouts:write"]
 tags = ["urgent"]
 """
+
 # What stands in the good config, what stands there instead, and what is said of it.
 BROKEN = [
     (
