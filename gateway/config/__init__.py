@@ -10,7 +10,7 @@ import msgspec
 
 from gateway.config.faults import faults_of
 from gateway.config.lines import lines_of
-from gateway.config.matching import READS, Ask, mismatch
+from gateway.config.matching import READS, Ask, kinds_of_payouts, mismatch, regions, taken_by
 from gateway.config.model import (
     AmountRange,
     ApiKey,
@@ -53,11 +53,14 @@ __all__ = [
     "build_provider",
     "config_schema",
     "journal_url",
+    "kinds_of_payouts",
     "load",
     "mismatch",
     "parse",
     "redis_url",
+    "regions",
     "resolve_secret",
+    "taken_by",
 ]
 
 

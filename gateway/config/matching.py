@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import product
 from typing import Any
 
 import msgspec
@@ -15,7 +16,7 @@ READS = ("list_payouts", "stats", "export", "list_requests")
 # The calls that pick a connection by themselves.
 ROUTED = ("create", *READS)
 ELSEWHERE = "XX"  # a country that no condition names
-OTHER = "any other"
+ANYONE = ""  # whatever tenant
 
 
 class Ask(msgspec.Struct, frozen=True, kw_only=True):
@@ -157,18 +158,27 @@ def _merged(members: Sequence[Calls], values: Sequence[Calls]) -> tuple[str, ...
     return tuple(names)
 
 
-def payouts_apart(routes: Iterable[Route], currencies: Iterable[str | None], copies: int = 1) -> list[Calls]:
-    """Amounts that conditions tell apart: each currency, cut where a range begins or ends."""
+Dimensions = list[tuple[Condition, Sequence[Calls]]]
+
+
+def kinds_of_payouts(tables: Tables, currencies: Iterable[str | None], apart: bool = False) -> Dimensions:
+    """Amounts and payees that the routes tell apart. `apart`: so may connections, each currency from the others."""
+    routes = [route for table in tables for route in table]
+    money = [replace(calls, sort=calls.whole if apart else None) for calls in _payouts(routes, currencies, len(tables))]
+    return [(_money, money), (_payee, _payees(routes, len(tables)))]
+
+
+def _payouts(routes: Iterable[Route], currencies: Iterable[str | None], copies: int) -> list[Calls]:
+    """Each currency, cut where a range begins or ends."""
     when = [route.when for route in routes]
-    named = {name for item in when for name in item.currency or ()} | {name for name in currencies if name}
     ranges = [item.amount for item in when if item.amount is not None]
-    named |= {item.currency for item in ranges}
+    named = {name for item in when for name in item.currency or ()} | {name for name in currencies if name}
     found: list[Calls] = []
-    for currency in sorted(named):
+    for currency in sorted(named | {item.currency for item in ranges}):
         cuts = {1} | {item.at_least for item in ranges if item.currency == currency and item.at_least > 1}
         cuts |= {item.at_most + 1 for item in ranges if item.currency == currency and item.at_most is not None}
         found += _amounts(currency, sorted(cuts), copies)
-    return [*found, Calls(f"{OTHER} currency", ({"amount": Money("XXX", 1)},) * copies)]
+    return [*found, Calls("other currencies", ({"amount": Money("XXX", 1)},) * copies)]
 
 
 def _amounts(currency: str, cuts: Sequence[int], copies: int) -> Iterator[Calls]:
@@ -178,36 +188,33 @@ def _amounts(currency: str, cuts: Sequence[int], copies: int) -> Iterator[Calls]
         yield Calls(label, ({"amount": Money(currency, first)},) * copies, whole=currency)
 
 
-def payees_apart(routes: Iterable[Route], copies: int = 1) -> list[Calls]:
-    """Accounts that conditions tell apart. An account number comes with a sort code, which is British."""
+def _payees(routes: Iterable[Route], copies: int) -> list[Calls]:
+    """Forms of account, and their countries. An account number comes with a sort code, which is British."""
     named = sorted({name for route in routes for name in route.when.country or ()} | {"GB"})
-    ibans = [
-        Calls(f"IBAN {country}", ({"country": country, "account": "iban"},) * copies, whole="IBAN") for country in named
-    ]
-    other = Calls(f"IBAN of {OTHER} country", ({"country": ELSEWHERE, "account": "iban"},) * copies, whole="IBAN")
-    local = Calls("account number (GB)", ({"country": "GB", "account": "account_number"},) * copies)
-    return [*ibans, other, local]
+    ibans = [Calls(f"IBANs of {name}", ({"country": name, "account": "iban"},) * copies, "IBANs") for name in named]
+    others = Calls("IBANs of other countries", ({"country": ELSEWHERE, "account": "iban"},) * copies, "IBANs")
+    return [*ibans, others, Calls("account numbers", ({"country": "GB", "account": "account_number"},) * copies)]
 
 
-def callers_apart(routes: Iterable[Route]) -> list[Calls]:
-    """Tenants and tags that conditions tell apart. A route asks for one of its tags: one at a time is enough."""
+def _callers(routes: Iterable[Route]) -> list[Calls]:
+    """Tenants and tags. A route asks for one of its tags, so that one at a time is enough."""
     when = [route.when for route in routes]
     tenants = [*sorted({name for item in when for name in item.tenant or ()}), ""]
-    tags = [frozenset({name}) for name in sorted({name for item in when for name in item.tags or ()})]
-    return [
-        Calls(f"tenant {tenant}", ({"tenant": tenant, "tags": tag},))
-        for tenant in tenants
-        for tag in (frozenset(), *tags)
-    ]
+    tags = [(), *((name,) for name in sorted({name for item in when for name in item.tags or ()}))]
+    return [Calls(tenant, ({"tenant": tenant, "tags": frozenset(some)},)) for tenant, some in product(tenants, tags)]
 
 
 def every_create(routes: Sequence[Route], currencies: Iterable[str | None]) -> Iterator[Region]:
-    """Every kind of new payout that the routes tell from others."""
-    dimensions = [
-        (_money, payouts_apart(routes, currencies)),
-        (_payee, payees_apart(routes)),
-        (_caller, callers_apart(routes)),
+    """Every kind of new payout that the routes tell from others, whoever asks."""
+    asked = Ask(operation="create", tenant=ANYONE)
+    taking = taken_by(routes, asked)
+    return regions([taking], (asked,), [*kinds_of_payouts([routes], currencies), (_caller, _callers(routes))])
+
+
+def taken_by(routes: Sequence[Route], caller: Ask) -> list[Route]:
+    """The routes that may take a call of this operation and caller, whatever its amount and payee."""
+    return [
+        route
+        for route in routes
+        if _operation(route.when, caller) is None and (caller.tenant == ANYONE or _caller(route.when, caller) is None)
     ]
-    asked = Ask(operation="create")
-    taking = [route for route in routes if _operation(route.when, asked) is None]
-    return regions([taking], (asked,), dimensions)

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import httpx
 
-from gateway.config import Config, build_provider, journal_url, redis_url, resolve_secret
+from gateway.config import ApiKey, Config, build_provider, journal_url, redis_url, resolve_secret
 from gateway.coordination import CachePolicy, Coordination, Policy, Rate, open_coordination
 from gateway.engine.connection import Connection
 from gateway.engine.decisions import Decisions
@@ -84,19 +84,12 @@ async def opened(config: Config, store: Store | None = None) -> AsyncIterator[Ga
 
 
 def key_ring(config: Config) -> KeyRing:
-    return KeyRing(
-        (
-            key.sha256,
-            Caller(
-                key.name,
-                key.tenant,
-                frozenset(key.scopes),
-                None if key.connections is None else frozenset(key.connections),
-                frozenset(key.tags),
-            ),
-        )
-        for key in config.api_keys
-    )
+    return KeyRing((key.sha256, caller_of_key(key)) for key in config.api_keys)
+
+
+def caller_of_key(key: ApiKey) -> Caller:
+    connections = None if key.connections is None else frozenset(key.connections)
+    return Caller(key.name, key.tenant, frozenset(key.scopes), connections, frozenset(key.tags))
 
 
 def audit_of(config: Config) -> Audit:
