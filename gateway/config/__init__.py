@@ -9,8 +9,9 @@ from typing import Any
 import msgspec
 
 from gateway.config.faults import faults_of
+from gateway.config.kinds import Asks, Tables, kinds_of_payouts, told_apart
 from gateway.config.lines import lines_of
-from gateway.config.matching import READS, Ask, kinds_of_payouts, mismatch, regions, taken_by
+from gateway.config.matching import READS, Ask, mismatch, taken_by
 from gateway.config.model import (
     AmountRange,
     ApiKey,
@@ -37,6 +38,7 @@ __all__ = [
     "AmountRange",
     "ApiKey",
     "Ask",
+    "Asks",
     "Audit",
     "Config",
     "ConfigInvalid",
@@ -48,6 +50,7 @@ __all__ = [
     "Redis",
     "Route",
     "Server",
+    "Tables",
     "Target",
     "When",
     "build_provider",
@@ -58,9 +61,9 @@ __all__ = [
     "mismatch",
     "parse",
     "redis_url",
-    "regions",
     "resolve_secret",
     "taken_by",
+    "told_apart",
 ]
 
 

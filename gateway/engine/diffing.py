@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 
 import msgspec
 
-from gateway.config import Ask, Config, Route, kinds_of_payouts, regions, taken_by
+from gateway.config import Ask, Asks, Config, Route, Tables, kinds_of_payouts, taken_by, told_apart
 from gateway.engine.routes import ask_of, place, ways
 from gateway.engine.service import caller_of_key
 from gateway.keys import SCOPES, Caller
@@ -106,14 +106,16 @@ def _creates(configs: Configs, callers: Callers) -> Iterator[Change]:
     asks = tuple(ask_of(caller or ANY_KEY, "create") for caller in callers)
     tables = [taken_by(config.routes, ask) for config, ask in zip(configs, asks, strict=True)]
     currencies = [connection.currency for config in configs for connection in config.connections.values()]
-    for region in regions(tables, asks, kinds_of_payouts(tables, currencies, apart=True)):
-        before, after = (
-            way(config, caller, first, ask)
-            for config, caller, first, ask in zip(configs, callers, region.firsts, region.asks, strict=True)
-        )
+
+    def both(tables: Tables, asks: Asks) -> list[str]:
+        return [
+            way(config, caller, next(iter(routes), None), ask)
+            for config, caller, routes, ask in zip(configs, callers, tables, asks, strict=True)
+        ]
+
+    for labels, (before, after) in told_apart(tables, asks, kinds_of_payouts(tables, currencies, apart=True), both):
         if before != after:
-            calls = tuple(" or ".join(names) for names in region.labels if names)
-            yield "create", calls, before, after
+            yield "create", tuple(" or ".join(names) for names in labels if names), before, after
 
 
 def way(config: Config, caller: Caller | None, route: Route | None, ask: Ask) -> str:
