@@ -44,12 +44,12 @@ def put(*path: str | int, value: Any) -> Change:
 
 
 BROKEN = [
-    (put("serverr", value={}), "the file", "serverr"),
+    (put("serverr", value={}), "serverr", "did you mean 'server'?"),
     (put("server", value={"port": "8080"}), "server.port", "integer"),
     (put("server", value={"port": 70000}), "server.port", "0 to 65535"),
     (put("server", value={"wait": 600}), "server.wait", "60"),
     (put("journal", value={"url": "mysql://x"}), "journal.url", "sqlite"),
-    (put("connections", "aff", "provider", value="ledgr"), "connections.aff.provider", "there is firstpromoter"),
+    (put("connections", "aff", "provider", value="ledgr"), "connections.aff.provider", "did you mean 'ledger'?"),
     (put("connections", "aff", "base_url", value="ftp://x"), "connections.aff.base_url", "https"),
     (put("connections", "aff", "base_url", value="http://ledger.test"), "connections.aff.base_url", "loopback"),
     (put("connections", "aff", "base_url", value="https://u:p@x.test"), "connections.aff.base_url", "no user"),
@@ -57,7 +57,7 @@ BROKEN = [
     (put("connections", "aff", "base_url", value="https://[x"), "connections.aff.base_url", "not a URL"),
     (put("connections", "Aff!", value=GOOD["connections"]["aff"]), "connections.Aff!", "a-z"),
     (put("connections", "sway", "currency", value="XXY"), "connections.sway.currency", "ISO 4217"),
-    (put("connections", "sway", "settings", value={"bulk": "ids"}), "connections.sway.settings", "bulk"),
+    (put("connections", "sway", "settings", value={"bulk": "ids"}), "connections.sway.settings.bulk", "bulk_key"),
     (put("connections", "aff", "timeout", value=0), "connections.aff.timeout", "more than 0"),
     (put("connections", "aff", "credentials", value={"token": "env:X"}), "connections.aff.credentials", "access_token"),
     (

@@ -21,6 +21,7 @@ from gateway.api import (
     operations,
     payouts,
     requests,
+    routes,
     settings,
 )
 from gateway.api.endpoint import ApiRequest, authorise, declared, endpoint
@@ -28,7 +29,7 @@ from gateway.api.problems import handle
 from gateway.config import Config
 from gateway.engine.service import opened
 
-MODULES = (payouts, bulk, files, requests, settings, operations, connections, native, health, openapi)
+MODULES = (payouts, bulk, files, requests, settings, operations, connections, routes, native, health, openapi)
 HANDLERS: list[HTTPRouteHandler] = [handler for module in MODULES for handler in module.HANDLERS]
 
 

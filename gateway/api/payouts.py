@@ -11,12 +11,12 @@ from litestar import Response
 from litestar.handlers import HTTPRouteHandler
 
 from gateway.api.answers import PayoutAnswer, PayoutList, WriteAnswer, json_answer, payout_answer
-from gateway.api.context import addressed, gateway_of, write, write_mark
+from gateway.api.context import addressed, answer_write, gateway_of, write_mark
 from gateway.api.endpoint import ApiRequest, caller_of, endpoint
 from gateway.api.problems import ApiError, Fault
 from gateway.api.reading import body_of, idempotency_key, parameters
 from gateway.engine.connection import Connection
-from gateway.engine.intent import CreateBody, Intent, fingerprint
+from gateway.engine.intent import CreateBody
 from gateway.engine.listing import Merged, Omitted, created_between, merged
 from gateway.store.journal import Transaction, known_references
 from providers.sdk import ListQuery, Mark, Page, Payout, PayoutStatus, UnknownCurrency, exponent
@@ -74,37 +74,24 @@ class NoParameters(msgspec.Struct, frozen=True):
 async def create_payout(request: ApiRequest) -> Response[bytes]:
     key = idempotency_key(request)
     body = await body_of(request, CreateBody)
-    _refuse_wrong_order(body)
-    gateway, caller = gateway_of(request), caller_of(request)
-    connection = gateway.router.one(caller, "create", body.connection, currency=body.amount.currency)
-    fixed = connection.provider.account.currency
-    if fixed and fixed != body.amount.currency:
-        raise ApiError("field_refused", errors=[Fault("/amount/currency", f"{connection.name} pays in {fixed}")])
-    intent = Intent(
-        tenant=caller.tenant,
-        maker=caller.name,
-        key=key,
-        fingerprint=fingerprint("POST", "/v1/payouts", body),
-        action="create",
-        connection=connection.name,
-        body=body,
-    )
-    return await write(request, intent, created=True)
+    refuse_wrong_order(body)
+    accepted = await gateway_of(request).writer.create(caller_of(request), key, body)
+    return await answer_write(request, accepted, created=True)
 
 
-def _refuse_wrong_order(body: CreateBody) -> None:
-    """What the shape alone cannot say. Raises ApiError with every fault."""
+def refuse_wrong_order(body: CreateBody, at: str = "") -> None:
+    """What the shape alone cannot say. `at`: the pointer of the order. Raises ApiError with every fault."""
     faults = []
     try:
         exponent(body.amount.currency)
     except UnknownCurrency as error:
-        faults.append(Fault("/amount/currency", str(error)))
+        faults.append(Fault(f"{at}/amount/currency", str(error)))
     payee = body.payee
     local = (payee.account_number, payee.sort_code)
     if (payee.iban is None) == (local == (None, None)) or (payee.iban is None and None in local):
-        faults.append(Fault("/payee", "needs one account form: iban, or account_number with sort_code"))
+        faults.append(Fault(f"{at}/payee", "needs one account form: iban, or account_number with sort_code"))
     if payee.iban is not None and not _iban_checks(payee.iban):
-        faults.append(Fault("/payee/iban", "its check digits are wrong"))
+        faults.append(Fault(f"{at}/payee/iban", "its check digits are wrong"))
     if faults:
         raise ApiError("invalid_body", errors=faults)
 

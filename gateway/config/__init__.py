@@ -7,10 +7,13 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
-from jsonschema_rs import Draft202012Validator
 
 from gateway.config.faults import faults_of
+from gateway.config.kinds import Asks, Tables, kinds_of_payouts, told_apart
+from gateway.config.lines import lines_of
+from gateway.config.matching import READS, Ask, mismatch, taken_by
 from gateway.config.model import (
+    AmountRange,
     ApiKey,
     Audit,
     Config,
@@ -22,13 +25,20 @@ from gateway.config.model import (
     Redis,
     Route,
     Server,
+    Target,
     When,
 )
 from gateway.config.plugin import ConfigInvalid, build_provider
 from gateway.config.secrets import journal_url, redis_url, resolve_secret
+from gateway.config.shape import faults_of_shape
+from gateway.config.shape import schema as config_schema
 
 __all__ = [
+    "READS",
+    "AmountRange",
     "ApiKey",
+    "Ask",
+    "Asks",
     "Audit",
     "Config",
     "ConfigInvalid",
@@ -40,20 +50,28 @@ __all__ = [
     "Redis",
     "Route",
     "Server",
+    "Tables",
+    "Target",
     "When",
     "build_provider",
+    "config_schema",
     "journal_url",
+    "kinds_of_payouts",
     "load",
+    "mismatch",
     "parse",
     "redis_url",
     "resolve_secret",
+    "taken_by",
+    "told_apart",
 ]
 
 
 def load(path: Path) -> Config:
     """Reads and checks a file. Raises ConfigInvalid."""
     try:
-        return parse(tomllib.loads(path.read_text("utf-8")))
+        text = path.read_text("utf-8")
+        return _parsed(tomllib.loads(text), text)
     except OSError as error:
         raise ConfigInvalid([(str(path), error.strerror or "cannot be read")]) from None
     except UnicodeDecodeError:
@@ -62,10 +80,17 @@ def load(path: Path) -> Config:
         raise ConfigInvalid([(str(path), f"is not TOML: {error}")]) from None
 
 
+def _parsed(raw: dict[str, Any], text: str) -> Config:
+    try:
+        return parse(raw)
+    except ConfigInvalid as error:
+        error.lines = lines_of(text)
+        raise
+
+
 def parse(raw: dict[str, Any]) -> Config:
     """Checks a parsed file: first its shape, then what it means. Raises ConfigInvalid."""
-    validator = Draft202012Validator(msgspec.json.schema(Config))
-    shape = [(_dotted(error.instance_path), error.message) for error in validator.iter_errors(raw)]
+    shape = faults_of_shape(raw)
     if shape:
         raise ConfigInvalid(shape)
     config = msgspec.convert(raw, Config)
@@ -73,7 +98,3 @@ def parse(raw: dict[str, Any]) -> Config:
     if faults:
         raise ConfigInvalid(faults)
     return config
-
-
-def _dotted(path: list[str | int]) -> str:
-    return ".".join(str(part) for part in path) or "the file"

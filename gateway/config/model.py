@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from typing import Annotated, Any, Literal
 
 import msgspec
@@ -60,7 +61,10 @@ class RateLimit(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Connection(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """One account at one provider. `timeout` in seconds bounds one upstream call as a whole."""
+    """One account at one provider. `timeout` in seconds bounds one upstream call as a whole.
+
+    `state`: a draining connection takes no new payouts, a paused one no writes at all; both are still read.
+    """
 
     provider: str
     base_url: str
@@ -69,23 +73,67 @@ class Connection(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     settings: dict[str, Any] = {}
     timeout: float = 30.0
     rate: RateLimit | None = None
+    state: Literal["active", "draining", "paused"] = "active"
+
+
+class AmountRange(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """In minor units of one currency, both ends included."""
+
+    currency: str
+    at_least: int = 0
+    at_most: int | None = None
 
 
 class When(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What a route applies to; what is left out matches everything."""
+    """What a route applies to; what is left out matches everything.
+
+    `country`: of the payee's account. `tags`: the caller's key has one of them.
+    """
 
     operation: tuple[str, ...] | None = None
     currency: tuple[str, ...] | None = None
+    amount: AmountRange | None = None
+    country: tuple[str, ...] | None = None
+    account: tuple[Literal["iban", "account_number"], ...] | None = None
+    tenant: tuple[str, ...] | None = None
+    tags: tuple[str, ...] | None = None
+
+
+class Target(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A connection that takes its share of a route's payees."""
+
+    connection: str
+    weight: Annotated[int, msgspec.Meta(ge=0, le=1_000_000)]
 
 
 class Route(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """`to`: the first that offers the call takes it; with weights, each takes its share of the payees.
+
+    `fallback`: tried in order, and only while nothing of an operation ever began to leave.
+    """
+
     name: str
-    to: tuple[str, ...]
+    to: tuple[str | Target, ...]
+    fallback: tuple[str, ...] = ()
     when: When = When()
+
+    @property
+    def targets(self) -> tuple[str, ...]:
+        return tuple(item if isinstance(item, str) else item.connection for item in self.to)
+
+    @property
+    def weights(self) -> dict[str, int]:
+        """Connection to weight; empty where the order decides."""
+        return {item.connection: item.weight for item in self.to if isinstance(item, Target)}
+
+    @property
+    def connections(self) -> tuple[str, ...]:
+        """All that may take a call of this route, in its order."""
+        return tuple(dict.fromkeys(self.targets + self.fallback))
 
 
 class ApiKey(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """`sha256` of the key in hex; `connections` limits the key to some."""
+    """`sha256` of the key in hex; `connections` limits the key to some; routes may ask for `tags`."""
 
     name: str
     sha256: str
@@ -95,6 +143,7 @@ class ApiKey(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     ]
     tenant: str = "default"
     connections: tuple[str, ...] | None = None
+    tags: tuple[str, ...] = ()
 
 
 class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -112,3 +161,8 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     def wait(self) -> float:
         """Seconds that a write's answer waits for its outcome, unless the caller says otherwise."""
         return self.server.wait if self.operations.wait is None else self.operations.wait
+
+    @property
+    def version(self) -> str:
+        """12 hex digits of what the config says; its comments and spelling do not count."""
+        return hashlib.sha256(msgspec.json.encode(self, order="deterministic")).hexdigest()[:12]

@@ -6,8 +6,10 @@ from typing import Any
 
 import msgspec
 
+from gateway.config.lines import line_of
 from gateway.config.model import Connection
 from gateway.config.secrets import resolve_secret
+from gateway.config.suggesting import meant, perhaps
 from gateway.plugins import installed
 from providers.sdk import Account, Provider
 
@@ -18,6 +20,11 @@ class ConfigInvalid(Exception):
     def __init__(self, faults: list[tuple[str, str]]) -> None:
         super().__init__("\n".join(f"{path}: {message}" for path, message in faults))
         self.faults = faults
+        self.lines: dict[str, int] = {}
+
+    def placed(self) -> list[tuple[int | None, str, str]]:
+        """(line, path, message) of each; the line is None where nothing of it is in the file."""
+        return [(line_of(path, self.lines), path, message) for path, message in self.faults]
 
 
 def build_provider(name: str, connection: Connection) -> tuple[Provider, Any]:
@@ -35,7 +42,13 @@ def settings_of(path: str, plugin: type[Provider], connection: Connection, fault
     try:
         return msgspec.convert(connection.settings, plugin.settings_type)
     except msgspec.ValidationError as error:
-        faults.append((f"{path}.settings", str(error)))
+        known = [field.name for field in msgspec.structs.fields(plugin.settings_type)]
+        unread = [name for name in connection.settings if name not in known]
+        faults += [
+            (f"{path}.settings.{name}", f"{plugin.name} has no such setting{meant(name, known)}") for name in unread
+        ]
+        if not unread:
+            faults.append((f"{path}.settings", str(error)))
         return None
 
 
@@ -45,7 +58,9 @@ def credentials_of(path: str, plugin: type[Provider], connection: Connection, fa
     form = next((form for form, names in forms.items() if names == given), None)
     if form is None:
         wanted = " or ".join("{ " + ", ".join(sorted(names)) + " }" for names in forms.values())
-        faults.append((f"{path}.credentials", f"must be {wanted}"))
+        known = {name for names in forms.values() for name in names}
+        unread = "".join(f"; nobody reads {name!r}{perhaps(name, known - given)}" for name in sorted(given - known))
+        faults.append((f"{path}.credentials", f"must be {wanted}{unread}"))
         return None
     values = {}
     for name, source in connection.credentials.items():

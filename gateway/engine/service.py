@@ -11,7 +11,7 @@ from pathlib import Path
 
 import httpx
 
-from gateway.config import Config, build_provider, journal_url, redis_url, resolve_secret
+from gateway.config import ApiKey, Config, build_provider, journal_url, redis_url, resolve_secret
 from gateway.coordination import CachePolicy, Coordination, Policy, Rate, open_coordination
 from gateway.engine.connection import Connection
 from gateway.engine.decisions import Decisions
@@ -67,8 +67,8 @@ async def opened(config: Config, store: Store | None = None) -> AsyncIterator[Ga
         runner = Runner(connections, journal, reader, audit_of(config), config.operations, recovery, coordination)
         tasks = asyncio.create_task(runner.work()), asyncio.create_task(recovery.keep())
         stack.push_async_callback(_stop, runner, tasks)
-        writer = Writer(connections, runner)
-        router = Router(connections, config.routes)
+        router = Router(config, connections)
+        writer = Writer(connections, runner, router)
         yield Gateway(
             config,
             connections,
@@ -84,18 +84,12 @@ async def opened(config: Config, store: Store | None = None) -> AsyncIterator[Ga
 
 
 def key_ring(config: Config) -> KeyRing:
-    return KeyRing(
-        (
-            key.sha256,
-            Caller(
-                key.name,
-                key.tenant,
-                frozenset(key.scopes),
-                None if key.connections is None else frozenset(key.connections),
-            ),
-        )
-        for key in config.api_keys
-    )
+    return KeyRing((key.sha256, caller_of_key(key)) for key in config.api_keys)
+
+
+def caller_of_key(key: ApiKey) -> Caller:
+    connections = None if key.connections is None else frozenset(key.connections)
+    return Caller(key.name, key.tenant, frozenset(key.scopes), connections, frozenset(key.tags))
 
 
 def audit_of(config: Config) -> Audit:
@@ -125,7 +119,7 @@ async def connect(
     provider, credentials = build_provider(name, settings)
     client: httpx.AsyncClient = await stack.enter_async_context(new_client(settings.timeout))
     upstream = Upstream(provider, settings.base_url, credentials, client, timeout=settings.timeout)
-    return Connection(name, provider, upstream, coordination, config.reads.cache)
+    return Connection(name, provider, upstream, coordination, config.reads.cache, settings.state)
 
 
 async def _stop(runner: Runner, tasks: Sequence[asyncio.Task[None]]) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncIterator, Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 from urllib.parse import urlencode, urlsplit
 
@@ -43,6 +43,16 @@ class Stream:
 
     headers: Mapping[str, str]
     chunks: AsyncIterator[bytes]
+
+
+@dataclass(frozen=True, slots=True)
+class Preview:
+    """What would be sent. The values that authenticate it are not in it."""
+
+    method: str
+    url: str
+    headers: Mapping[str, str]
+    body: bytes | None = field(repr=False)
 
 
 class _Trace:
@@ -98,7 +108,9 @@ class Upstream:
         outcome = await self._send_authorised(call, before)
         if self._was_refused_at_the_door(outcome) and self.provider.login(self.credentials) is not None:
             self._token = None
-            outcome = await self._send_authorised(call, before)
+            again = await self._send_authorised(call, before)
+            # The first did leave, so that what could not follow it is no proof that nothing has left.
+            return again if again.evidence.started else outcome
         return outcome
 
     async def read(self, call: Call[T]) -> T:
@@ -153,7 +165,7 @@ class Upstream:
     async def _exchange(self, call: Call[T], before: float | None = None) -> Outcome[T]:
         trace = _Trace()
         if before is not None and time.monotonic() > before:
-            return NotSent(trace.evidence(detail="too late to send"))
+            return NotSent(trace.evidence(detail="too late to send"), ours=True)
         try:
             async with asyncio.timeout(self.timeout):
                 response = await self.client.send(self._request(call, trace), stream=True)
@@ -190,11 +202,21 @@ class Upstream:
                 body = body.replace(value.reveal().encode(), b"***")
         return body
 
+    def preview(self, call: Call[Any]) -> Preview:
+        """What `send` would send. Nothing is sent, and no login is needed."""
+        url = self._url(call)
+        placeholder = Token(Secret("none"), 0)
+        try:
+            secret = self.provider.authorize(call, url, self.credentials, placeholder, self.clock())
+        except ValueError:  # a key that cannot sign
+            secret = {"Authorization": ""}
+        return Preview(call.method, url, _headers(call) | dict.fromkeys(secret, "***"), call.body)
+
+    def _url(self, call: Call[Any]) -> str:
+        return self.base_url + call.path + ("?" + urlencode(call.query) if call.query else "")
+
     def _request(self, call: Call[Any], trace: _Trace) -> httpx.Request:
-        url = self.base_url + call.path + ("?" + urlencode(call.query) if call.query else "")
-        headers = {"Accept": call.accept, "Accept-Encoding": "identity", **dict(call.headers)}
-        if call.body is not None:
-            headers["Content-Type"] = "application/json"
+        url, headers = self._url(call), _headers(call)
         headers |= self.provider.authorize(call, url, self.credentials, self._token, self.clock())
         request = self.client.build_request(call.method, url, content=call.body, headers=headers)
         # httpx folds ".." even where it was quoted; ids cannot hold it, and this proves it.
@@ -227,6 +249,12 @@ class Upstream:
             and outcome.refusal.kind is RefusalKind.CREDENTIALS
             and outcome.evidence.started
         )
+
+
+def _headers(call: Call[Any]) -> dict[str, str]:
+    """All but those that authenticate."""
+    typed = {} if call.body is None else {"Content-Type": "application/json"}
+    return {"Accept": call.accept, "Accept-Encoding": "identity", **dict(call.headers), **typed}
 
 
 def _unsent(outcome: Outcome[Any]) -> bool:
