@@ -64,7 +64,8 @@ def load(path: Path) -> Config:
 
 def parse(raw: dict[str, Any]) -> Config:
     """Checks a parsed file: first its shape, then what it means. Raises ConfigInvalid."""
-    validator = Draft202012Validator(msgspec.json.schema(Config))
+    raw = msgspec.to_builtins(raw)  # TOML has dates; JSON Schema and the fields below know them as strings
+    validator = Draft202012Validator(msgspec.json.schema(Config), validate_formats=True)
     shape = [(_dotted(error.instance_path), error.message) for error in validator.iter_errors(raw)]
     if shape:
         raise ConfigInvalid(shape)

@@ -142,10 +142,15 @@ def _route_faults(config: Config) -> Iterator[tuple[str, str]]:
 
 def _key_faults(config: Config) -> Iterator[tuple[str, str]]:
     seen: set[str] = set()
+    hashes: set[str] = set()
     for place, key in enumerate(config.api_keys):
         path = f"api_keys.{place}"
-        if re.fullmatch(r"[0-9a-f]{64}", key.sha256) is None:
-            yield f"{path}.sha256", "must be 64 hex digits: the SHA-256 of the key"
+        for sha256 in key.hashes:
+            if re.fullmatch(r"[0-9a-f]{64}", sha256) is None:
+                yield f"{path}.sha256", "must be 64 hex digits: the SHA-256 of the key"
+            elif sha256 in hashes:
+                yield f"{path}.sha256", "is there already: one key is one caller"
+            hashes.add(sha256)
         if key.name in seen:
             yield f"{path}.name", f"{key.name!r} is there already"
         seen.add(key.name)

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from datetime import date
 from typing import Annotated, Any, Literal
 
 import msgspec
+
+Scope = Literal["payouts:read", "payouts:write", "payouts:approve", "settings:read", "settings:write", "admin"]
 
 
 class Server(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -85,16 +88,22 @@ class Route(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class ApiKey(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """`sha256` of the key in hex; `connections` limits the key to some."""
+    """`sha256` of the key in hex, or of two while the key is being changed; `connections` limits it to some.
+
+    `expires`: the first UTC day on which it works no more. `tags`: what routes may ask of a caller.
+    """
 
     name: str
-    sha256: str
-    scopes: tuple[
-        Literal["payouts:read", "payouts:write", "payouts:approve", "settings:read", "settings:write", "admin"],
-        ...,
-    ]
+    sha256: str | Annotated[tuple[str, ...], msgspec.Meta(min_length=1, max_length=2)]
+    scopes: tuple[Scope, ...]
     tenant: str = "default"
     connections: tuple[str, ...] | None = None
+    expires: date | None = None
+    tags: tuple[str, ...] = ()
+
+    @property
+    def hashes(self) -> tuple[str, ...]:
+        return (self.sha256,) if isinstance(self.sha256, str) else self.sha256
 
 
 class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

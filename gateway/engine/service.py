@@ -11,7 +11,7 @@ from pathlib import Path
 
 import httpx
 
-from gateway.config import Config, build_provider, journal_url, redis_url, resolve_secret
+from gateway.config import ApiKey, Config, build_provider, journal_url, redis_url, resolve_secret
 from gateway.coordination import CachePolicy, Coordination, Policy, Rate, open_coordination
 from gateway.engine.connection import Connection
 from gateway.engine.decisions import Decisions
@@ -20,7 +20,7 @@ from gateway.engine.recovery import Recovery
 from gateway.engine.routing import Router
 from gateway.engine.running import Runner
 from gateway.engine.writing import Writer
-from gateway.keys import Caller, KeyRing
+from gateway.keys import Caller, Entry, KeyRing
 from gateway.store.anchor import Anchor
 from gateway.store.audit import Audit
 from gateway.store.journal import JournalUnavailable, Store
@@ -84,18 +84,12 @@ async def opened(config: Config, store: Store | None = None) -> AsyncIterator[Ga
 
 
 def key_ring(config: Config) -> KeyRing:
-    return KeyRing(
-        (
-            key.sha256,
-            Caller(
-                key.name,
-                key.tenant,
-                frozenset(key.scopes),
-                None if key.connections is None else frozenset(key.connections),
-            ),
-        )
-        for key in config.api_keys
-    )
+    return KeyRing(Entry(sha256, _caller(key), key.expires) for key in config.api_keys for sha256 in key.hashes)
+
+
+def _caller(key: ApiKey) -> Caller:
+    bound = None if key.connections is None else frozenset(key.connections)
+    return Caller(key.name, key.tenant, frozenset(key.scopes), bound)
 
 
 def audit_of(config: Config) -> Audit:
