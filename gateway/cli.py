@@ -58,12 +58,12 @@ def main() -> None:
 @click.option("--host", help="Overrides [server] host.")
 @click.option("--port", type=click.IntRange(0, 65535), help="Overrides [server] port.")
 def run(path: Path, host: str | None, port: int | None) -> None:
-    """Serve the API."""
+    """Serve the API. SIGHUP reads the config again; a bad one changes nothing."""
     from gateway.serve import serve
 
     config = _loaded(path)
     address = host or config.server.host, config.server.port if port is None else port
-    _until_interrupted(serve(config, *address))
+    _until_interrupted(serve(config, *address, source=path))
 
 
 @main.command()

@@ -32,6 +32,7 @@ class Caller:
     tenant: str
     scopes: frozenset[str]
     connections: frozenset[str] | None = None  # None: all
+    tags: frozenset[str] = frozenset()
 
     def may_use(self, connection: str) -> bool:
         return self.connections is None or connection in self.connections

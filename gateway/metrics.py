@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from prometheus_client import CollectorRegistry, Counter, generate_latest
+from prometheus_client import CollectorRegistry, Counter, Gauge, generate_latest
 
 registry = CollectorRegistry()
 
@@ -28,6 +28,18 @@ alarms = Counter(
     "payout_gateway_alarms",
     "Operations that need a person.",
     ("connection", "reason"),
+    registry=registry,
+)
+config_reloads = Counter(
+    "payout_gateway_config_reloads",
+    "Reloads of the config by what became of them: applied, invalid or refused.",
+    ("outcome",),
+    registry=registry,
+)
+config_info = Gauge(
+    "payout_gateway_config_info",
+    "1 for the version of the config that is in force.",
+    ("hash",),
     registry=registry,
 )
 

@@ -229,7 +229,10 @@ class ConnectionAnswer(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ConnectionList(msgspec.Struct, frozen=True):
+    """`config`: the version of the config that they are of."""
+
     data: list[ConnectionAnswer]
+    config: str
 
 
 def instant(milliseconds: int) -> str:

@@ -23,9 +23,9 @@ from gateway.engine.connection import Connection
 )
 async def get_connections(request: ApiRequest) -> Response[bytes]:
     parameters(request, NoParameters)
-    caller, connections = caller_of(request), gateway_of(request).connections
-    usable = [item for name, item in sorted(connections.items()) if caller.may_use(name)]
-    return json_answer(ConnectionList([_shown(item) for item in usable]))
+    caller, gateway = caller_of(request), gateway_of(request)
+    usable = [item for name, item in sorted(gateway.connections.items()) if caller.may_use(name)]
+    return json_answer(ConnectionList([_shown(item) for item in usable], gateway.version))
 
 
 def _shown(connection: Connection) -> ConnectionAnswer:

@@ -80,7 +80,7 @@ async def authorise(connection: ASGIConnection[Any, Any, Any, Any], handler: Bas
     scope = declared(handler).scope
     if scope is None:
         return
-    keys: KeyRing = connection.app.state["keys"]
+    keys: KeyRing = connection.scope["state"]["gateway"].keys
     presented = connection.headers.getall("authorization", [])
     kind, _, key = presented[0].partition(" ") if len(presented) == 1 else ("", "", "")
     caller = keys.find(key.strip()) if kind.lower() == "bearer" else None

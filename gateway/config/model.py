@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from datetime import date
 from typing import Annotated, Any, Literal
 
@@ -121,3 +122,8 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     def wait(self) -> float:
         """Seconds that a write's answer waits for its outcome, unless the caller says otherwise."""
         return self.server.wait if self.operations.wait is None else self.operations.wait
+
+    @property
+    def version(self) -> str:
+        """12 hex digits of what the config says; its comments and spelling do not count."""
+        return hashlib.sha256(msgspec.json.encode(self, order="deterministic")).hexdigest()[:12]

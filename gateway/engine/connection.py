@@ -55,6 +55,9 @@ class Connection:
         self.turns = asyncio.Semaphore(TURNS)
         self._probed_at = 0.0
 
+    async def close(self) -> None:
+        await self.upstream.client.aclose()
+
     def require(self, capability: str) -> None:
         """Raises NotOffered, naming what there is instead."""
         if capability not in self.offers:
