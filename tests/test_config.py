@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from gateway.config import ConfigInvalid, load, parse
+from tests.issuer import section
 
 GOOD: dict[str, Any] = {
     "connections": {
@@ -41,6 +42,10 @@ def put(*path: str | int, value: Any) -> Change:
         place[path[-1]] = value
 
     return change
+
+
+def issuer(**changes: Any) -> dict[str, Any]:
+    return section(jwks_url="https://login.example.test/jwks", **changes)
 
 
 BROKEN = [
@@ -86,6 +91,20 @@ BROKEN = [
     (put("api_keys", 0, "scopes", value=["payouts:all"]), "api_keys.0.scopes.0", "payouts:all"),
     (put("api_keys", 0, "scopes", value=[]), "api_keys.0.scopes", "at least one"),
     (put("api_keys", 0, "connections", value=["nobody"]), "api_keys.0.connections", "no connection"),
+    (put("issuers", value=[issuer(algorithms=["HS256"])]), "issuers.0.algorithms.0", "HS256"),
+    (put("issuers", value=[issuer(algorithms=["none"])]), "issuers.0.algorithms.0", "none"),
+    (put("issuers", value=[issuer(algorithms=[])]), "issuers.0.algorithms", "[]"),
+    (put("issuers", value=[section()]), "issuers.0", "jwks_url, or jwks_file"),
+    (put("issuers", value=[issuer(jwks_file="/not/there")]), "issuers.0", "jwks_url, or jwks_file"),
+    (put("issuers", value=[section(jwks_file="/not/there")]), "issuers.0.jwks_file", "/not/there"),
+    (put("issuers", value=[section(jwks_url="http://login.test/jwks")]), "issuers.0.jwks_url", "loopback"),
+    (put("issuers", value=[issuer(audience="")]), "issuers.0.audience", "`aud`"),
+    (put("issuers", value=[issuer(issuer="two words")]), "issuers.0.issuer", "`iss`"),
+    (put("issuers", value=[issuer(), issuer(name="other")]), "issuers.1.issuer", "there already"),
+    (put("issuers", value=[issuer(connections=["nobody"])]), "issuers.0.connections", "no connection"),
+    (put("issuers", value=[issuer(scopes={"values": {}})]), "issuers.0.scopes.values", "at least one scope"),
+    (put("issuers", value=[issuer(scopes={"values": {"x": ["all"]}})]), "issuers.0.scopes.values.x.0", "all"),
+    (put("issuers", value=[issuer(tenant={"claim": "org", "values": {}})]), "issuers.0.tenant.values", "one tenant"),
 ]
 
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from urllib.parse import urlsplit
 
+from gateway.config.callers import issuer_faults
 from gateway.config.model import Config, Connection
 from gateway.config.plugin import credentials_of, settings_of
 from gateway.config.secrets import journal_url, redis_url, resolve_secret
+from gateway.config.urls import url_faults
 from gateway.keys import SCOPES
 from gateway.plugins import installed
 from providers.sdk import CAPABILITIES, Provider, UnknownCurrency, exponent
@@ -26,6 +27,7 @@ def faults_of(config: Config) -> Iterator[tuple[str, str]]:
         yield from _connection_faults(name, connection)
     yield from _route_faults(config)
     yield from _key_faults(config)
+    yield from issuer_faults(config)
 
 
 def _server_faults(config: Config) -> Iterator[tuple[str, str]]:
@@ -84,7 +86,7 @@ def _connection_faults(name: str, connection: Connection) -> Iterator[tuple[str,
             f"{connection.provider!r} is not installed; there is {', '.join(installed())}",
         )
         return
-    yield from _url_faults(f"{path}.base_url", connection.base_url)
+    yield from url_faults(f"{path}.base_url", connection.base_url)
     yield from _currency_faults(path, plugin, connection.currency)
     if not 0 < connection.timeout <= 120:
         yield f"{path}.timeout", "must be more than 0 and at most 120 seconds"
@@ -92,24 +94,6 @@ def _connection_faults(name: str, connection: Connection) -> Iterator[tuple[str,
     settings_of(path, plugin, connection, faults)
     credentials_of(path, plugin, connection, faults)
     yield from faults
-
-
-def _url_faults(path: str, url: str) -> Iterator[tuple[str, str]]:
-    try:
-        parts = urlsplit(url)
-        host = parts.hostname
-        _ = parts.port
-    except ValueError:
-        yield path, "is not a URL"
-        return
-    if parts.scheme not in ("https", "http") or not host:
-        yield path, "must be an https URL"
-    elif parts.scheme == "http" and host not in ("127.0.0.1", "localhost", "::1"):
-        yield path, "plain http is allowed for loopback only"
-    if parts.username or parts.query or parts.fragment:
-        yield path, "holds no user, query or fragment"
-    if any(segment in (".", "..") for segment in parts.path.split("/")):
-        yield path, "holds no dot segments"
 
 
 def _currency_faults(path: str, plugin: type[Provider], currency: str | None) -> Iterator[tuple[str, str]]:

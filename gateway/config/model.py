@@ -107,6 +107,38 @@ class ApiKey(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         return (self.sha256,) if isinstance(self.sha256, str) else self.sha256
 
 
+class TenantClaim(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Whose operations a token sees: what stands in the claim, to a tenant. A token without one is refused."""
+
+    claim: str
+    values: dict[str, str]
+
+
+class ScopesClaim(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What a token may do: each word that stands in the claim, to scopes. Other words give nothing."""
+
+    values: dict[str, tuple[Scope, ...]]
+    claim: str = "scope"
+
+
+class Issuer(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Whose signed tokens (JWT) are taken as callers, beside API keys. Its public keys are a JWKS, by URL or in a file.
+
+    `connections` and `tags` are those of an API key.
+    """
+
+    name: str
+    issuer: str
+    audience: str
+    jwks_url: str | None = None
+    jwks_file: str | None = None
+    algorithms: Annotated[tuple[Literal["RS256", "ES256", "EdDSA"], ...], msgspec.Meta(min_length=1)]
+    tenant: TenantClaim
+    scopes: ScopesClaim
+    connections: tuple[str, ...] | None = None
+    tags: tuple[str, ...] = ()
+
+
 class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     server: Server = Server()
     journal: Journal = Journal()
@@ -117,6 +149,7 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     connections: dict[str, Connection] = {}
     routes: tuple[Route, ...] = ()
     api_keys: tuple[ApiKey, ...] = ()
+    issuers: tuple[Issuer, ...] = ()
 
     @property
     def wait(self) -> float:

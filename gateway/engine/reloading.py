@@ -27,6 +27,7 @@ from gateway.engine.service import Foundation, Gateway, anchor_of, assembled, au
 from gateway.store.journal import JournalError, JournalUnavailable, open_counts
 from gateway.store.leases import end_dead_leases
 from gateway.store.opening import open_store
+from gateway.upstream.client import new_client
 
 log = logging.getLogger("gateway.config")
 
@@ -97,6 +98,8 @@ class Service:
     async def disconnect(self) -> None:
         for connection in {item for gateway in self._working for item in gateway.connections.values()}:
             await connection.close()
+        for gateway in self._working:
+            await gateway.callers.close()
 
     async def _loaded(self) -> Config:
         if self.source is None:
@@ -217,7 +220,9 @@ async def opened(config: Config, source: Path | None = None) -> AsyncIterator[Se
         await store.write(end_dead_leases)
         recovery = Recovery(store, anchor_of(config))
         await recovery.check()
-        base = Foundation(store, coordination, Reader(store), recovery, audit_of(config))
+        client = new_client()
+        stack.push_async_callback(client.aclose)
+        base = Foundation(store, coordination, Reader(store), recovery, audit_of(config), client)
         service = Service(base, source, assembled(base, config))
         stack.push_async_callback(service.disconnect)
         stack.push_async_callback(service.close)

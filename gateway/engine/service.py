@@ -8,6 +8,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+import httpx
+
+from gateway.callers import Callers, tokens_of
 from gateway.config import ApiKey, Config, build_provider, journal_url, resolve_secret
 from gateway.coordination import CachePolicy, Coordination, Policy, Rate
 from gateway.engine.connection import Connection
@@ -57,6 +60,7 @@ class Foundation:
     reader: Reader
     recovery: Recovery
     audit: Audit
+    client: httpx.AsyncClient  # for what is no provider: the issuers' keys
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -73,7 +77,7 @@ class Gateway:
     runner: Runner
     writer: Writer
     decisions: Decisions
-    keys: KeyRing
+    callers: Callers
     uses: Uses
 
 
@@ -96,7 +100,7 @@ def assembled(base: Foundation, config: Config, before: Gateway | None = None) -
         runner,
         Writer(connections, runner),
         Decisions(runner),
-        key_ring(config),
+        _callers(base, config, before),
         Uses(),
     )
 
@@ -107,6 +111,14 @@ def _kept(before: Gateway | None, config: Config, name: str) -> Connection | Non
         return None
     same = before.config.connections.get(name) == config.connections[name]
     return before.connections[name] if same else None
+
+
+def _callers(base: Foundation, config: Config, before: Gateway | None) -> Callers:
+    """An issuer that does not change keeps the public keys that it has given."""
+    known = list(before.callers.issuers.values()) if before else []
+    kept = {each.issuer.name: each for each in known if each.issuer in config.issuers}
+    issuers = [kept.get(issuer.name) or tokens_of(issuer, base.client) for issuer in config.issuers]
+    return Callers(key_ring(config), issuers)
 
 
 def key_ring(config: Config) -> KeyRing:

@@ -130,7 +130,7 @@ class Upstream:
         try:
             if response.status_code in call.success:
                 return Unclear(trace.evidence(response.status_code, "the reply is not the file that was asked for"))
-            reply = await _read(response)
+            reply = await read_body(response)
         except (httpx.HTTPError, Malformed) as error:
             return Unclear(trace.evidence(response.status_code, type(error).__name__))
         finally:
@@ -153,7 +153,7 @@ class Upstream:
             async with asyncio.timeout(self.timeout):
                 response = await self.client.send(self._request(call, trace), stream=True)
                 try:
-                    reply = await _read(response)
+                    reply = await read_body(response)
                 finally:
                     await response.aclose()
         # A bad port surfaces as an ExceptionGroup, which is no HTTPError; the trace decides, not the name.
@@ -249,7 +249,7 @@ def _is_file(response: httpx.Response, media: str) -> bool:
     return plain and named.partition(";")[0].strip().lower() == media
 
 
-async def _read(response: httpx.Response) -> Reply:
+async def read_body(response: httpx.Response) -> Reply:
     """The whole body, bounded and undecoded. Raises Malformed: we asked for identity, so no encoding is due."""
     if response.headers.get("content-encoding", "identity").lower() != "identity":
         raise Malformed("a reply came in an encoding that was not asked for")
