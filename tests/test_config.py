@@ -80,6 +80,16 @@ BROKEN = [
         "connections.aff.credentials.access_token",
         "cannot read",
     ),
+    (
+        put("connections", "aff", "credentials", value={"access_token": ["env:TEST_LEDGER_TOKEN", "env:TEST_OLD"]}),
+        "connections.aff.credentials.access_token",
+        "TEST_OLD",
+    ),
+    (
+        put("connections", "aff", "credentials", value={"access_token": ["env:TEST_LEDGER_TOKEN"] * 3}),
+        "connections.aff.credentials.access_token",
+        "TEST_LEDGER_TOKEN",
+    ),
     (put("routes", 0, "to", value=["nobody"]), "routes.0.to", "no connection 'nobody'"),
     (put("routes", 0, "to", value=[]), "routes.0.to", "at least one"),
     (put("routes", 0, "when", value={"operation": ["pay"]}), "routes.0.when.operation", "'pay'"),

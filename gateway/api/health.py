@@ -82,6 +82,8 @@ def _touch(tx: Transaction) -> None:
     media="text/plain",
 )
 async def get_metrics(request: ApiRequest) -> Response[bytes]:
+    connections = gateway_of(request).connections
+    metrics.show_circuits({name: await item.circuits() for name, item in connections.items()})
     return Response(metrics.exposition(), media_type="text/plain; version=0.0.4; charset=utf-8")
 
 

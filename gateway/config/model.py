@@ -63,16 +63,25 @@ class RateLimit(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     burst: Annotated[int, msgspec.Meta(ge=1, le=10_000)] = 1
 
 
+# Where a secret stands; while it is being changed, two places: the first is used, the second if that is refused.
+Sources = str | Annotated[tuple[str, ...], msgspec.Meta(min_length=1, max_length=2)]
+
+
 class Connection(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """One account at one provider. `timeout` in seconds bounds one upstream call as a whole."""
 
     provider: str
     base_url: str
-    credentials: dict[str, str]
+    credentials: dict[str, Sources]
     currency: str | None = None
     settings: dict[str, Any] = {}
     timeout: float = 30.0
     rate: RateLimit | None = None
+
+    @property
+    def sources(self) -> dict[str, tuple[str, ...]]:
+        """Each field of the credentials, and the one or two places where it stands."""
+        return {name: (each,) if isinstance(each, str) else each for name, each in self.credentials.items()}
 
 
 class When(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

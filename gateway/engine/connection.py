@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Mapping
 from typing import Any, Generic, TypeVar
 
 import msgspec
 
 from gateway import metrics
-from gateway.coordination import Admission, Coordination, Kind, Symptom, cached, turn
+from gateway.coordination import Admission, CircuitState, Coordination, Kind, Symptom, cached, turn
 from gateway.coordination import Verdict as Circuit
 from gateway.engine.errors import NotOffered
 from gateway.upstream import (
@@ -90,13 +91,26 @@ class Connection:
 
     async def open(self, call: Call[Any]) -> Stream:
         """A file, on its way. Raises UpstreamFailed."""
+        admission = await self.coordination.admit(self.name, Kind.READ)
+        try:
+            stopped = await self._stopped(Kind.READ, admission)
+            if stopped is not None:
+                raise UpstreamFailed(NotSent(Evidence(False, detail=stopped)))
+            file = await self._opened(call, admission.verdict is Circuit.PROBE)
+        except UpstreamFailed as error:
+            error.connection = self.name
+            raise
+        self.held = None
+        return file
+
+    async def _opened(self, call: Call[Any], probe: bool) -> Stream:
         try:
             file = await self.upstream.open(call)
         except UpstreamFailed as error:
-            error.connection = self.name
+            await self._report(Kind.READ, error.outcome, probe)
             self._learn(error.outcome)
             raise
-        self.held = None
+        await self.coordination.record(self.name, Kind.READ, Symptom.OK, probe=probe)
         return file
 
     async def read_for_caller(self, call: Call[T], kind: type[T]) -> Kept[T]:
@@ -118,6 +132,10 @@ class Connection:
     async def forget_reads(self) -> None:
         """After a write nobody is given what was read before it."""
         await self.coordination.drop(self.name)
+
+    async def circuits(self) -> Mapping[Kind, CircuitState]:
+        """For people to see."""
+        return {kind: await self.coordination.circuit(self.name, kind) for kind in Kind}
 
     def hold(self, detail: str | None) -> None:
         """No write goes out until a read shows that our credentials work again."""
