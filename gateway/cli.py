@@ -75,12 +75,12 @@ def check(path: Path, as_json: bool) -> None:
         config = load(path)
     except ConfigInvalid as error:
         if as_json:
-            click.echo(
-                json.dumps({"ok": False, "faults": [{"path": where, "message": what} for where, what in error.faults]})
-            )
+            faults = [{"line": line, "path": where, "message": what} for line, where, what in error.placed()]
+            click.echo(json.dumps({"ok": False, "faults": faults}))
         else:
-            for where, what in error.faults:
-                click.echo(f"{click.style(where, bold=True)}: {what}", err=True)
+            for line, where, what in error.placed():
+                at = f"{path}:{line}: " if line else ""
+                click.echo(f"{at}{click.style(where, bold=True)}: {what}", err=True)
         sys.exit(1)
     found = f"{len(config.connections)} connections, {len(config.routes)} routes, {len(config.api_keys)} keys"
     click.echo(json.dumps({"ok": True, "faults": []}) if as_json else f"{path}: valid ({found})")

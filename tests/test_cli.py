@@ -39,7 +39,8 @@ def test_check_speaks_json_to_machines(tmp_path: Path) -> None:
     path.write_text("[server]\nport = 99999\n")
     code, said, _ = invoke("check", "--config", str(path), "--json")
     assert code == 1
-    assert json.loads(said) == {"ok": False, "faults": [{"path": "server.port", "message": "must be 0 to 65535"}]}
+    fault = {"line": 2, "path": "server.port", "message": "must be 0 to 65535"}
+    assert json.loads(said) == {"ok": False, "faults": [fault]}
 
 
 def test_check_accepts_what_run_accepts(tmp_path: Path) -> None:

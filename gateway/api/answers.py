@@ -13,7 +13,17 @@ from gateway.api.problems import REJECTIONS, ApiError, Problem
 from gateway.coordination import CircuitState
 from gateway.engine.connection import Connection
 from gateway.engine.listing import Omitted
-from gateway.operation import Attempt, Decision, Observation, Operation, Reason, State, Step
+from gateway.operation import (
+    Attempt,
+    Candidate,
+    Decision,
+    Observation,
+    Operation,
+    Reason,
+    Routing,
+    State,
+    Step,
+)
 from providers.sdk import (
     FINAL,
     Figures,
@@ -100,6 +110,15 @@ class Next(msgspec.Struct, frozen=True):
     at: str
 
 
+class RoutingAnswer(msgspec.Struct, frozen=True, kw_only=True):
+    """Why the operation is where it is. `config`: the version of the config that decided."""
+
+    config: str | None
+    route: str | None
+    rule: str
+    candidates: tuple[Candidate, ...]
+
+
 class OperationAnswer(msgspec.Struct, frozen=True, kw_only=True):
     """What became of a write, attempt by attempt."""
 
@@ -115,6 +134,7 @@ class OperationAnswer(msgspec.Struct, frozen=True, kw_only=True):
     detail: str | None
     attribution: str | None
     carried: tuple[str, ...]
+    routing: RoutingAnswer
     attempts: list[AttemptAnswer]
     decisions: list[DecisionAnswer]
     next: Next | None
@@ -228,9 +248,12 @@ class Capability(msgspec.Struct, frozen=True):
 
 
 class ConnectionAnswer(msgspec.Struct, frozen=True, kw_only=True):
+    """`state` is the config's: a draining one takes no new payouts, a paused one no writes."""
+
     name: str
     provider: str
     currency: str | None
+    state: str
     capabilities: list[Capability]
     statuses: dict[str, PayoutStatus]
     health: Health
@@ -306,12 +329,17 @@ def operation_answer(operation: Operation, attempts: Sequence[Attempt]) -> Opera
         detail=operation.detail,
         attribution=operation.attribution,
         carried=operation.carried,
+        routing=routing_answer(operation.routing),
         attempts=[_attempt(attempt) for attempt in attempts],
         decisions=[_decision(decision) for decision in operation.decisions],
         next=Next(operation.step, instant(operation.due_at)) if operation.step and operation.due_at else None,
         created_at=instant(operation.created_at),
         updated_at=instant(operation.updated_at),
     )
+
+
+def routing_answer(routing: Routing) -> RoutingAnswer:
+    return RoutingAnswer(config=routing.config, route=routing.route, rule=routing.rule, candidates=routing.candidates)
 
 
 def _attempt(attempt: Attempt) -> AttemptAnswer:

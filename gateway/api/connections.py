@@ -36,6 +36,7 @@ async def _shown(connection: Connection) -> ConnectionAnswer:
         name=connection.name,
         provider=provider.name,
         currency=provider.account.currency,
+        state=connection.state,
         capabilities=[Capability(name, effect) for name, (effect, _) in connection.offers.items()],
         statuses=dict(provider.statuses),
         health=Health("held" if connection.held else "ok", connection.held),

@@ -13,7 +13,7 @@ from gateway.engine.intent import Intent, fingerprint
 from gateway.engine.reloading import Service
 from gateway.engine.service import Gateway
 from gateway.operation import Attempt, Kind, Operation, State
-from gateway.store.journal import JournalUnavailable, attempts_of
+from gateway.store.journal import Accepted, JournalUnavailable, attempts_of
 from providers.sdk import Mark
 
 REPLAYED = "Idempotent-Replayed"
@@ -60,15 +60,15 @@ async def write_mark(request: ApiRequest, action: str, kind: Kind, path: str) ->
     return await write(request, intent)
 
 
-async def write(request: ApiRequest, intent: Intent, created: bool = False) -> Response[bytes]:
-    """Accepts a write, waits as long as the caller wants, and answers with what is proven by then."""
-    gateway = gateway_of(request)
-    accepted = await gateway.writer.submit(intent)
+async def write(request: ApiRequest, intent: Intent) -> Response[bytes]:
+    """Accepts a write, and answers it."""
+    return await answer_write(request, await gateway_of(request).writer.submit(intent))
+
+
+async def answer_write(request: ApiRequest, accepted: Accepted, created: bool = False) -> Response[bytes]:
+    """Waits as long as the caller wants, and answers with what is proven by then."""
+    gateway, replayed = gateway_of(request), accepted.replayed
     operation = await gateway.writer.settle(accepted.operation, wait_of(request, gateway.config.wait))
-    return await answer_write(gateway, operation, accepted.replayed, created)
-
-
-async def answer_write(gateway: Gateway, operation: Operation, replayed: bool, created: bool) -> Response[bytes]:
     shown = operation_answer(operation, await known_attempts(gateway, operation))
     headers = {REPLAYED: "true"} if replayed else {}
     if operation.state is State.REJECTED:

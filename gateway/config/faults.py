@@ -8,16 +8,16 @@ from collections.abc import Iterator
 from gateway.config.callers import issuer_faults
 from gateway.config.model import Config, Connection
 from gateway.config.plugin import credentials_of, settings_of
+from gateway.config.route_faults import route_faults
 from gateway.config.secrets import journal_url, redis_url, resolve_secret
+from gateway.config.suggesting import meant
 from gateway.config.urls import url_faults
 from gateway.keys import SCOPES
 from gateway.plugins import installed
-from providers.sdk import CAPABILITIES, Provider, UnknownCurrency, exponent
+from providers.sdk import Provider, UnknownCurrency, exponent
 
 NAME = re.compile(r"[a-z][a-z0-9_-]{0,31}")
 LEASE_MARGIN = 15  # seconds for minting a token before the send, and for recording after it
-# What a route may name: the calls that pick a connection by themselves.
-ROUTED = ("create", "list_payouts", "stats", "export", "list_requests")
 
 
 def faults_of(config: Config) -> Iterator[tuple[str, str]]:
@@ -25,7 +25,7 @@ def faults_of(config: Config) -> Iterator[tuple[str, str]]:
     yield from _operations_faults(config)
     for name, connection in config.connections.items():
         yield from _connection_faults(name, connection)
-    yield from _route_faults(config)
+    yield from route_faults(config)
     yield from _key_faults(config)
     yield from issuer_faults(config)
 
@@ -83,7 +83,7 @@ def _connection_faults(name: str, connection: Connection) -> Iterator[tuple[str,
     if plugin is None:
         yield (
             f"{path}.provider",
-            f"{connection.provider!r} is not installed; there is {', '.join(installed())}",
+            f"{connection.provider!r} is not installed{meant(connection.provider, installed())}",
         )
         return
     yield from url_faults(f"{path}.base_url", connection.base_url)
@@ -107,23 +107,6 @@ def _currency_faults(path: str, plugin: type[Provider], currency: str | None) ->
         yield f"{path}.currency", str(error)
 
 
-def _route_faults(config: Config) -> Iterator[tuple[str, str]]:
-    seen: set[str] = set()
-    for place, route in enumerate(config.routes):
-        path = f"routes.{place}"
-        if route.name in seen:
-            yield f"{path}.name", f"{route.name!r} is there already"
-        seen.add(route.name)
-        if not route.to:
-            yield f"{path}.to", "must name at least one connection"
-        for target in route.to:
-            if target not in config.connections:
-                yield f"{path}.to", f"there is no connection {target!r}"
-        for operation in route.when.operation or ():
-            if operation not in CAPABILITIES:
-                yield f"{path}.when.operation", f"{operation!r} is none of {', '.join(ROUTED)}"
-
-
 def _key_faults(config: Config) -> Iterator[tuple[str, str]]:
     seen: set[str] = set()
     hashes: set[str] = set()
@@ -142,4 +125,7 @@ def _key_faults(config: Config) -> Iterator[tuple[str, str]]:
             yield f"{path}.scopes", f"must name at least one of {', '.join(SCOPES)}"
         for connection in key.connections or ():
             if connection not in config.connections:
-                yield f"{path}.connections", f"there is no connection {connection!r}"
+                yield (
+                    f"{path}.connections",
+                    f"there is no connection {connection!r}{meant(connection, config.connections)}",
+                )

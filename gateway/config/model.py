@@ -68,7 +68,10 @@ Sources = str | Annotated[tuple[str, ...], msgspec.Meta(min_length=1, max_length
 
 
 class Connection(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """One account at one provider. `timeout` in seconds bounds one upstream call as a whole."""
+    """One account at one provider. `timeout` in seconds bounds one upstream call as a whole.
+
+    `state`: a draining connection takes no new payouts, a paused one no writes at all; both are still read.
+    """
 
     provider: str
     base_url: str
@@ -77,6 +80,7 @@ class Connection(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     settings: dict[str, Any] = {}
     timeout: float = 30.0
     rate: RateLimit | None = None
+    state: Literal["active", "draining", "paused"] = "active"
 
     @property
     def sources(self) -> dict[str, tuple[str, ...]]:
@@ -84,17 +88,60 @@ class Connection(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         return {name: (each,) if isinstance(each, str) else each for name, each in self.credentials.items()}
 
 
+class AmountRange(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """In minor units of one currency, both ends included."""
+
+    currency: str
+    at_least: int = 0
+    at_most: int | None = None
+
+
 class When(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What a route applies to; what is left out matches everything."""
+    """What a route applies to; what is left out matches everything.
+
+    `country`: of the payee's account. `tags`: the caller's key has one of them.
+    """
 
     operation: tuple[str, ...] | None = None
     currency: tuple[str, ...] | None = None
+    amount: AmountRange | None = None
+    country: tuple[str, ...] | None = None
+    account: tuple[Literal["iban", "account_number"], ...] | None = None
+    tenant: tuple[str, ...] | None = None
+    tags: tuple[str, ...] | None = None
+
+
+class Target(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A connection that takes its share of a route's payees."""
+
+    connection: str
+    weight: Annotated[int, msgspec.Meta(ge=0, le=1_000_000)]
 
 
 class Route(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """`to`: the first that offers the call takes it; with weights, each takes its share of the payees.
+
+    `fallback`: tried in order, and only while nothing of an operation ever began to leave.
+    """
+
     name: str
-    to: tuple[str, ...]
+    to: tuple[str | Target, ...]
+    fallback: tuple[str, ...] = ()
     when: When = When()
+
+    @property
+    def targets(self) -> tuple[str, ...]:
+        return tuple(item if isinstance(item, str) else item.connection for item in self.to)
+
+    @property
+    def weights(self) -> dict[str, int]:
+        """Connection to weight; empty where the order decides."""
+        return {item.connection: item.weight for item in self.to if isinstance(item, Target)}
+
+    @property
+    def connections(self) -> tuple[str, ...]:
+        """All that may take a call of this route, in its order."""
+        return tuple(dict.fromkeys(self.targets + self.fallback))
 
 
 class ApiKey(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

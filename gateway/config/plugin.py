@@ -8,8 +8,10 @@ from typing import Any
 
 import msgspec
 
+from gateway.config.lines import line_of
 from gateway.config.model import Connection
 from gateway.config.secrets import resolve_secret
+from gateway.config.suggesting import meant, perhaps
 from gateway.plugins import installed
 from providers.sdk import Account, Provider, Secret
 
@@ -20,6 +22,11 @@ class ConfigInvalid(Exception):
     def __init__(self, faults: list[tuple[str, str]]) -> None:
         super().__init__("\n".join(f"{path}: {message}" for path, message in faults))
         self.faults = faults
+        self.lines: dict[str, int] = {}
+
+    def placed(self) -> list[tuple[int | None, str, str]]:
+        """(line, path, message) of each; the line is None where nothing of it is in the file."""
+        return [(line_of(path, self.lines), path, message) for path, message in self.faults]
 
 
 class Credentials:
@@ -80,7 +87,13 @@ def settings_of(path: str, plugin: type[Provider], connection: Connection, fault
     try:
         return msgspec.convert(connection.settings, plugin.settings_type)
     except msgspec.ValidationError as error:
-        faults.append((f"{path}.settings", str(error)))
+        known = [field.name for field in msgspec.structs.fields(plugin.settings_type)]
+        unread = [name for name in connection.settings if name not in known]
+        faults += [
+            (f"{path}.settings.{name}", f"{plugin.name} has no such setting{meant(name, known)}") for name in unread
+        ]
+        if not unread:
+            faults.append((f"{path}.settings", str(error)))
         return None
 
 
@@ -93,7 +106,9 @@ def credentials_of(
     form = next((form for form, names in forms.items() if names == given), None)
     if form is None:
         wanted = " or ".join("{ " + ", ".join(sorted(names)) + " }" for names in forms.values())
-        faults.append((f"{path}.credentials", f"must be {wanted}"))
+        known = {name for names in forms.values() for name in names}
+        unread = "".join(f"; nobody reads {name!r}{perhaps(name, known - given)}" for name in sorted(given - known))
+        faults.append((f"{path}.credentials", f"must be {wanted}{unread}"))
         return ()
     values = {
         name: _secrets(f"{path}.credentials.{name}", places, faults) for name, places in connection.sources.items()

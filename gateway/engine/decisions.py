@@ -65,6 +65,8 @@ class Decisions:
         if operation.effect is Effect.CREATE and (operation.payout or operation.reason in SEEN):
             raise DecisionRefused("the provider has shown a payout with this reference; close it with a verdict")
         connection = self.runner.connections[operation.connection]
+        if connection.state == "paused":
+            raise DecisionRefused(f"{connection.name} is paused: nothing is sent; its one release is kept")
         seen = await look_up(self.runner.reader, connection, intent_of(operation))
         match seen:
             case Absent() | Found(at_target=False, reference_differs=False):

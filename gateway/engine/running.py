@@ -32,7 +32,7 @@ from gateway.store.audit import GATEWAY, Audit
 from gateway.store.journal import JournalError, Store, Transaction, claim, find, has_successor, record
 from gateway.store.leases import Claimed, claim_due, free, leased
 from gateway.upstream import Outcome
-from providers.sdk import Call, Payout
+from providers.sdk import Call, Payout, ProviderError
 
 log = logging.getLogger("gateway.operations")
 
@@ -95,6 +95,10 @@ class Runner:
         verdict = machine.after_send(operation, outcome)
         if verdict.hold:
             self.connections[operation.connection].hold(verdict.detail)
+        if verdict.elsewhere:
+            moved = await self._moved(operation, f"attempt {operation.attempts} never left: {verdict.detail}")
+            if moved is not None:
+                return await self._go_elsewhere(moved, _finished(operation, outcome, self.now()))
         looks_up = verdict.step is Step.LOOK_UP and verdict.delay == 0
         finished = _finished(operation, outcome, self.now())
         recorded = await self.record(operation, verdict, finished, keeps=looks_up)
@@ -120,15 +124,54 @@ class Runner:
         if late is not None:
             return await self.record(operation, late, None)
         sends = operation.step is Step.SEND
-        if not await connection.usable() or (sends and self.recovery.why):
+        if sends and self.recovery.why:
             return await self.record(operation, machine.postponed(operation), None)
-        if not sends:
-            return await self.look_up(operation)
+        if machine.may_move(operation) and (why := await connection.closed_to(operation.action)) is not None:
+            moved = await self._moved(operation, why)
+            if moved is not None:
+                return await self._go_elsewhere(moved)
+        if not await connection.usable() or (sends and connection.state == "paused"):
+            return await self.record(operation, machine.postponed(operation), None)
+        return await self._send_next(operation) if sends else await self.look_up(operation)
+
+    async def _moved(self, operation: Operation, why: str) -> Operation | None:
+        """The operation on the next connection in reserve that takes it now, or None. Nothing is recorded yet."""
+        routing = operation.routing.dropped(operation.connection, why)
+        while (name := routing.taken) is not None:
+            moved = await self._taken(msgspec.structs.replace(operation, connection=name, routing=routing))
+            if isinstance(moved, Operation):
+                return moved
+            routing = routing.dropped(name, moved)
+        return None
+
+    async def _taken(self, operation: Operation) -> Operation | str:
+        """The operation as its connection would send it, or why it does not take it now."""
+        connection = self.connections.get(operation.connection)
+        if connection is None:
+            return f"{operation.connection} is no longer configured"
+        try:
+            call = call_of(connection.provider, intent_of(operation))
+        except ProviderError as error:
+            return str(error)
+        why = await connection.closed_to(operation.action)
+        return why or msgspec.structs.replace(
+            operation, effect=call.effect, provider_reference=call.reference, carried=call.carried
+        )
+
+    async def _go_elsewhere(self, moved: Operation, finished: Attempt | None = None) -> Operation:
+        """Commits that an operation is another connection's now, and only then sends it there."""
+        verdict = Verdict(State.ACCEPTED, moved.reason, moved.detail, Step.SEND)
+        recorded = await self.record(moved, verdict, finished, keeps=True, event="moved")
+        ours = (recorded.fence, recorded.connection) == (moved.fence + 1, moved.connection)
+        return await self._send_next(recorded) if ours and machine.may_move(recorded) else recorded
+
+    async def _send_next(self, operation: Operation) -> Operation:
         before = send_before()
         sending = await self._begin(operation)
         if sending is None:
             return operation
-        return await self.send(sending, call_of(connection.provider, intent_of(sending)), before)
+        provider = self.connections[sending.connection].provider
+        return await self.send(sending, call_of(provider, intent_of(sending)), before)
 
     async def _begin(self, operation: Operation) -> Operation | None:
         """Commits `sending`, and only then may anything leave. None: someone else has moved the fence."""
@@ -150,6 +193,7 @@ class Runner:
         attempt: Attempt | None,
         actor: str = GATEWAY,
         keeps: bool = False,
+        event: str = "recorded",
     ) -> Operation:
         """Commits a verdict, its evidence and its audit entry together, if the fence still holds.
 
@@ -158,12 +202,13 @@ class Runner:
         after = applied(operation, verdict, self.now())
         after = after if keeps else free(after)
         seen = self._observation(after, verdict.payout)
-        changed = (after.state, after.reason) != (operation.state, operation.reason) or attempt is not None
+        same = (after.state, after.reason) == (operation.state, operation.reason)
+        changed = not same or attempt is not None or event != "recorded"
 
         def commit(tx: Transaction) -> bool:
             held = record(tx, after, attempt, seen)
             if held and changed:
-                self.audit.append(tx, after, actor, "recorded")
+                self.audit.append(tx, after, actor, event)
             return held
 
         if not await self.store.write(commit):
@@ -245,6 +290,7 @@ def applied(operation: Operation, verdict: Verdict, now: int) -> Operation:
         attribution=verdict.attribution,
         unsure=operation.unsure + verdict.maybe_executed,
         resends=operation.resends + verdict.resend,
+        pinned=operation.pinned or verdict.pins,
         acknowledged=operation.acknowledged or verdict.acknowledged,
         step=verdict.step,
         due_at=now + verdict.delay * 1000 if verdict.step else None,

@@ -89,16 +89,17 @@ def assembled(base: Foundation, config: Config, before: Gateway | None = None) -
     runner = Runner(
         connections, base.store, base.reader, base.audit, config.operations, base.recovery, base.coordination
     )
+    router = Router(config, connections)
     return Gateway(
         config,
         config.version,
         connections,
         base.coordination,
-        Router(connections, config.routes),
+        router,
         base.store,
         base.reader,
         runner,
-        Writer(connections, runner),
+        Writer(connections, runner, router),
         Decisions(runner),
         _callers(base, config, before),
         Uses(),
@@ -156,4 +157,4 @@ def connect(config: Config, name: str, coordination: Coordination) -> Connection
     provider, credentials = build_provider(name, settings)
     client = new_client(settings.timeout)
     upstream = Upstream(provider, settings.base_url, credentials, client, timeout=settings.timeout)
-    return Connection(name, provider, upstream, coordination, config.reads.cache)
+    return Connection(name, provider, upstream, coordination, config.reads.cache, settings.state)

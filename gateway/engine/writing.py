@@ -11,14 +11,16 @@ from uuid import uuid4
 import msgspec
 
 from gateway.engine.connection import Connection
-from gateway.engine.errors import ConnectionHeld, Unavailable
-from gateway.engine.intent import CreateBody, Intent, call_of, intent_of
+from gateway.engine.errors import ConnectionHeld, EngineError, Unavailable
+from gateway.engine.intent import CreateBody, Intent, call_of, fingerprint, intent_of
 from gateway.engine.machine import REFUSED_FOR
+from gateway.engine.routing import Router
 from gateway.engine.running import NEWS, Runner, send_before
-from gateway.operation import Attempt, Operation, State, Step
+from gateway.keys import Caller
+from gateway.operation import Attempt, Operation, Routing, State, Step
 from gateway.store.journal import Accepted, JournalUnavailable, Transaction, accept, find, find_by_key
 from gateway.upstream import Outcome, Refused, Unclear
-from providers.sdk import Call
+from providers.sdk import Call, ProviderError
 
 POLL_SECONDS = 0.5  # between looks into the journal while no news comes: news may be lost
 
@@ -26,10 +28,44 @@ POLL_SECONDS = 0.5  # between looks into the journal while no news comes: news m
 class Writer:
     """Takes writes into the journal and hands them to the runner."""
 
-    def __init__(self, connections: Mapping[str, Connection], runner: Runner) -> None:
+    def __init__(self, connections: Mapping[str, Connection], runner: Runner, router: Router) -> None:
         self.connections = connections
         self.runner = runner
+        self.router = router
         self.store = runner.store
+
+    async def create(self, caller: Caller, key: str, body: CreateBody) -> Accepted:
+        """Accepts a new payout for the connection that its route leads to, or the next in reserve, and starts it.
+
+        Raises EngineError, JournalError and ProviderError; then nothing was sent.
+        """
+        intent = Intent(
+            tenant=caller.tenant,
+            maker=caller.name,
+            key=key,
+            fingerprint=fingerprint("POST", "/v1/payouts", body),
+            action="create",
+            connection="",
+            body=body,
+        )
+        try:
+            return await self.submit(await self._placed(intent, self.router.create(caller, body)))
+        except (EngineError, ProviderError):
+            # Whatever the routes say by now, a key that is known is answered with its operation.
+            known = await self._by_key(intent)
+            if known is None or known.fingerprint != intent.fingerprint:
+                raise
+            return Accepted(known, replayed=True)
+
+    async def _placed(self, intent: Intent, routing: Routing) -> Intent:
+        """The intent at the first of its candidates that takes it now. Where none does, the last says why."""
+        while (name := routing.taken) is not None:
+            intent = msgspec.structs.replace(intent, connection=name, routing=routing)
+            why = await self.connections[name].closed_to(intent.action)
+            if why is None:
+                break
+            routing = routing.dropped(name, why)
+        return intent
 
     async def submit(self, intent: Intent) -> Accepted:
         """Accepts a write and starts it. Raises EngineError, JournalError and ProviderError; then nothing was sent."""
@@ -110,6 +146,7 @@ class Writer:
             action=intent.action,
             kind=intent.kind,
             connection=intent.connection,
+            routing=msgspec.structs.replace(intent.routing, config=self.router.version),
             effect=call.effect,
             target=intent.target,
             request=msgspec.json.encode(intent.body, order="deterministic").decode(),
@@ -126,8 +163,9 @@ class Writer:
         )
 
     async def _accept(self, connection: Connection, operation: Operation) -> Accepted:
-        if self.runner.recovery.why or not await connection.usable():
-            return await self._replay_or_refuse(connection, operation)
+        closed = await connection.closed_to(operation.action)
+        if self.runner.recovery.why or closed:
+            return await self._replay_or_refuse(operation, closed)
         attempt = None
         if operation.state is State.SENDING:
             attempt = Attempt(operation=operation.id, number=1, started_at=operation.created_at)
@@ -143,11 +181,11 @@ class Writer:
         except JournalUnavailable:
             return await self._after_lost_commit(operation)
 
-    async def _replay_or_refuse(self, connection: Connection, operation: Operation) -> Accepted:
+    async def _replay_or_refuse(self, operation: Operation, closed: str | None) -> Accepted:
         known = await self._by_key(operation)
         if known is None or known.fingerprint != operation.fingerprint:
             self.runner.recovery.require_none()
-            raise ConnectionHeld(connection.name)
+            raise ConnectionHeld(operation.connection, closed or "")
         return Accepted(known, replayed=True)
 
     async def _after_lost_commit(self, operation: Operation) -> Accepted:
@@ -161,7 +199,7 @@ class Writer:
         # Ours, and nobody has taken it over meanwhile: only then may we go on with it.
         return Accepted(known, replayed=(known.id, known.fence) != (operation.id, operation.fence))
 
-    async def _by_key(self, operation: Operation) -> Operation | None:
+    async def _by_key(self, operation: Operation | Intent) -> Operation | None:
         return await self.store.read(lambda tx: find_by_key(tx, operation.tenant, operation.key, operation.item))
 
     async def _in_turn(self, operation: Operation) -> Operation:

@@ -8,7 +8,7 @@ from typing import Any, Protocol, TypeVar
 
 import msgspec
 
-from gateway.operation import OPEN, Attempt, Observation, Operation, State
+from gateway.operation import OPEN, Attempt, Observation, Operation, Routing, State
 from providers.sdk import Payout
 
 T = TypeVar("T")
@@ -113,7 +113,9 @@ def to_row(operation: Operation) -> list[Any]:
     plain["carried"] = msgspec.json.encode(operation.carried).decode()
     plain["decisions"] = msgspec.json.encode(operation.decisions).decode()
     plain["payout"] = msgspec.json.encode(operation.payout).decode() if operation.payout else None
+    plain["routing"] = msgspec.json.encode(operation.routing).decode()
     plain["acknowledged"] = int(operation.acknowledged)
+    plain["pinned"] = int(operation.pinned)
     return [str(value) if isinstance(value, str) else value for value in plain.values()]
 
 
@@ -122,7 +124,9 @@ def from_row(row: Row) -> Operation:
     plain["carried"] = msgspec.json.decode(plain["carried"])
     plain["decisions"] = msgspec.json.decode(plain["decisions"])
     plain["payout"] = msgspec.json.decode(plain["payout"], type=Payout) if plain["payout"] else None
+    plain["routing"] = msgspec.json.decode(plain["routing"], type=Routing) if plain["routing"] else Routing()
     plain["acknowledged"] = bool(plain["acknowledged"])
+    plain["pinned"] = bool(plain["pinned"])
     return msgspec.convert(plain, Operation)
 
 

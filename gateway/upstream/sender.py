@@ -171,7 +171,7 @@ class Upstream:
     async def _exchange(self, call: Call[T], before: float | None = None) -> Outcome[T]:
         trace = _Trace()
         if before is not None and time.monotonic() > before:
-            return NotSent(trace.evidence(detail="too late to send"))
+            return NotSent(trace.evidence(detail="too late to send"), ours=True)
         try:
             async with asyncio.timeout(self.timeout):
                 response = await self.client.send(self._request(call, trace), stream=True)

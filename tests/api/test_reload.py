@@ -138,7 +138,7 @@ ELSEWHERE = {
     "removed": without("bank"),
     "another base URL": lambda raw: raw["connections"]["bank"].update(base_url="http://127.0.0.1:1"),
     "another debtor": lambda raw: raw["connections"]["bank"].update(settings={"debtor_account_id": "test-other"}),
-    "another provider": lambda raw: raw["connections"].update(bank=raw["connections"]["aff"]),
+    "another provider": lambda raw: raw.update(routes=[]) or raw["connections"].update(bank=raw["connections"]["aff"]),
 }
 
 
