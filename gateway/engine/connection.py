@@ -215,7 +215,7 @@ def _unsent(why: str, ours: bool = False) -> NotSent:
 
 
 def symptom_of(outcome: Outcome[Any]) -> Symptom:
-    """What an outcome shows of the provider's health. A documented refusal shows nothing of it, our lateness neither."""
+    """What an outcome shows of the provider's health; a documented refusal shows nothing, our own lateness neither."""
     match outcome:
         case Answered() | Contradicted():
             return Symptom.OK
