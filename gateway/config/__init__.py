@@ -9,8 +9,9 @@ from typing import Any
 import msgspec
 
 from gateway.config.faults import faults_of
+from gateway.config.kinds import Asks, Tables, kinds_of_payouts, told_apart
 from gateway.config.lines import lines_of
-from gateway.config.matching import READS, Ask, mismatch
+from gateway.config.matching import READS, Ask, mismatch, taken_by
 from gateway.config.model import (
     AmountRange,
     ApiKey,
@@ -38,6 +39,7 @@ __all__ = [
     "AmountRange",
     "ApiKey",
     "Ask",
+    "Asks",
     "Audit",
     "Config",
     "ConfigInvalid",
@@ -50,16 +52,20 @@ __all__ = [
     "Redis",
     "Route",
     "Server",
+    "Tables",
     "Target",
     "When",
     "build_provider",
     "config_schema",
     "journal_url",
+    "kinds_of_payouts",
     "load",
     "mismatch",
     "parse",
     "redis_url",
     "resolve_secret",
+    "taken_by",
+    "told_apart",
 ]
 
 
