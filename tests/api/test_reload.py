@@ -14,6 +14,7 @@ import pytest
 
 from gateway import metrics
 from gateway.config import load
+from gateway.engine import reloading, running
 from gateway.engine.reloading import Service
 from gateway.keys import hashed
 from tests.api.conftest import done, problem
@@ -23,6 +24,13 @@ from tests.toml import written
 pytestmark = pytest.mark.anyio
 
 RELOAD = "/v1/admin/reload"
+
+
+@pytest.fixture(autouse=True)
+def _prompt(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What waits its turn has it within a few calls: none of these claims is about seconds."""
+    monkeypatch.setattr(running, "IDLE_SECONDS", 0.005)
+    monkeypatch.setattr(reloading, "CHECK_SECONDS", 0.005)
 
 
 @pytest.fixture
@@ -184,6 +192,23 @@ async def until_drained(service: Service) -> None:
             await asyncio.sleep(0.01)
 
 
+async def some_time(stack: Stack) -> None:
+    """Enough calls for whatever waits its turn to have had it."""
+    for _ in range(30):
+        await stack.call.get("/health/ready")
+
+
+async def test_a_gateway_that_still_answers_a_call_is_not_taken_apart(stack: Stack) -> None:
+    old = stack.service.current
+    changed(stack, lambda raw: raw["connections"]["sway"].update(timeout=7.0))
+    with old.uses.one():
+        assert (await stack.call.post(RELOAD)).status_code == 200
+        await some_time(stack)
+        assert stack.service.draining == [old]
+        assert not old.connections["sway"].upstream.client.is_closed
+    await until_drained(stack.service)
+
+
 async def test_a_call_under_way_ends_with_the_config_that_it_began_with(stack: Stack) -> None:
     await stack.fault("sway", "delay", "complete_payout", seconds=0.5)
     old = stack.service.current
@@ -217,6 +242,7 @@ async def test_what_was_accepted_at_the_last_moment_is_followed_by_the_gateway_t
     with old.uses.one():
         assert (await stack.call.post(RELOAD)).status_code == 200
         await stack.gateway.store.write(lambda tx: tx.execute(LAST_MOMENT))
+    await some_time(stack)
     assert "bank" not in stack.service.current.runner.follows
     assert old.runner.follows == {"bank"}
     await stack.gateway.store.write(lambda tx: tx.execute("UPDATE operation SET state = 'succeeded', due_at = NULL"))
