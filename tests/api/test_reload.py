@@ -235,9 +235,12 @@ async def test_a_connection_that_is_not_changed_goes_on_as_it_is(stack: Stack) -
     assert not new.connections["bank"].upstream.client.is_closed
 
 
-async def test_what_was_accepted_at_the_last_moment_is_followed_by_the_gateway_that_took_it(stack: Stack) -> None:
+@pytest.mark.parametrize("change", ["removed", "another base URL"])
+async def test_what_was_accepted_at_the_last_moment_is_followed_by_the_gateway_that_took_it(
+    stack: Stack, change: str
+) -> None:
     """Another gateway of the same journal, or a call under way, may accept between the check and the swap."""
-    changed(stack, without("bank"))
+    changed(stack, ELSEWHERE[change])
     old = stack.service.current
     with old.uses.one():
         assert (await stack.call.post(RELOAD)).status_code == 200
@@ -248,6 +251,8 @@ async def test_what_was_accepted_at_the_last_moment_is_followed_by_the_gateway_t
     await stack.gateway.store.write(lambda tx: tx.execute("UPDATE operation SET state = 'succeeded', due_at = NULL"))
     await until_drained(stack.service)
     assert old.connections["bank"].upstream.client.is_closed
+    current = stack.service.current
+    assert current.runner.follows == set(current.connections)
 
 
 LAST_MOMENT = """
