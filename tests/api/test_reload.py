@@ -224,6 +224,27 @@ async def test_a_call_under_way_ends_with_the_config_that_it_began_with(stack: S
     assert old.connections["sway"].upstream.client.is_closed
 
 
+async def test_a_call_that_came_before_its_connection_went_is_answered_by_it(stack: Stack) -> None:
+    reloaded = asyncio.Event()
+
+    async def slowly() -> AsyncIterator[bytes]:
+        yield b'{"reference": '
+        await reloaded.wait()
+        yield b'"TXN-1"}'
+
+    old = stack.service.current
+    headers = {"Idempotency-Key": "key-1", "Content-Type": "application/json"}
+    asked = stack.call.post("/v1/payouts/sway:42/complete", content=slowly(), headers=headers)
+    marking = asyncio.create_task(asked)
+    while not old.uses.count:
+        await asyncio.sleep(0.005)
+    changed(stack, without("sway"))
+    assert (await stack.call.post(RELOAD)).status_code == 200
+    reloaded.set()
+    assert done(await marking)["payout"]["id"] == "sway:42"
+    problem(await stack.call.get("/v1/payouts/sway:42"), "unknown_connection")
+
+
 async def test_a_connection_that_is_not_changed_goes_on_as_it_is(stack: Stack) -> None:
     old = stack.service.current
     changed(stack, lambda raw: raw["connections"]["sway"].update(timeout=7.0))
