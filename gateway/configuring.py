@@ -184,7 +184,7 @@ def _print_request(request: UpstreamRequest) -> None:
     for name, value in request.headers.items():
         click.echo(f"{name}: {value}")
     if request.body is not None:
-        click.echo("\n" + json.dumps(request.body, indent=2))
+        click.echo("\n" + json.dumps(request.body, indent=2, ensure_ascii=False))
 
 
 def _milliseconds(_context: click.Context, _parameter: click.Parameter, value: str) -> int:

@@ -25,6 +25,7 @@ from gateway.engine.connection import Connection
 from gateway.engine.intent import call_of, intent_of
 from gateway.engine.lookup import look_up
 from gateway.engine.machine import Verdict
+from gateway.engine.moving import moved_on
 from gateway.engine.reading import Reader
 from gateway.engine.recovery import Recovery
 from gateway.operation import Attempt, Observation, Operation, State, Step
@@ -32,7 +33,7 @@ from gateway.store.audit import GATEWAY, Audit
 from gateway.store.journal import JournalError, Store, Transaction, claim, find, has_successor, record
 from gateway.store.leases import Claimed, claim_due, free, leased
 from gateway.upstream import Outcome
-from providers.sdk import Call, Payout, ProviderError
+from providers.sdk import Call, Payout
 
 log = logging.getLogger("gateway.operations")
 
@@ -96,7 +97,9 @@ class Runner:
         if verdict.hold:
             self.connections[operation.connection].hold(verdict.detail)
         if verdict.elsewhere:
-            moved = await self._moved(operation, f"attempt {operation.attempts} never left: {verdict.detail}")
+            moved = await moved_on(
+                self.connections, operation, f"attempt {operation.attempts} never left: {verdict.detail}"
+            )
             if moved is not None:
                 return await self._go_elsewhere(moved, _finished(operation, outcome, self.now()))
         looks_up = verdict.step is Step.LOOK_UP and verdict.delay == 0
@@ -127,40 +130,17 @@ class Runner:
         if sends and self.recovery.why:
             return await self.record(operation, machine.postponed(operation), None)
         if machine.may_move(operation) and (why := await connection.closed_to(operation.action)) is not None:
-            moved = await self._moved(operation, why)
+            moved = await moved_on(self.connections, operation, why)
             if moved is not None:
                 return await self._go_elsewhere(moved)
         if not await connection.usable() or (sends and connection.state == "paused"):
             return await self.record(operation, machine.postponed(operation), None)
         return await self._send_next(operation) if sends else await self.look_up(operation)
 
-    async def _moved(self, operation: Operation, why: str) -> Operation | None:
-        """The operation on the next connection in reserve that takes it now, or None. Nothing is recorded yet."""
-        routing = operation.routing.dropped(operation.connection, why)
-        while (name := routing.taken) is not None:
-            moved = await self._taken(msgspec.structs.replace(operation, connection=name, routing=routing))
-            if isinstance(moved, Operation):
-                return moved
-            routing = routing.dropped(name, moved)
-        return None
-
-    async def _taken(self, operation: Operation) -> Operation | str:
-        """The operation as its connection would send it, or why it does not take it now."""
-        connection = self.connections.get(operation.connection)
-        if connection is None:
-            return f"{operation.connection} is no longer configured"
-        try:
-            call = call_of(connection.provider, intent_of(operation))
-        except ProviderError as error:
-            return str(error)
-        why = await connection.closed_to(operation.action)
-        return why or msgspec.structs.replace(
-            operation, effect=call.effect, provider_reference=call.reference, carried=call.carried
-        )
-
     async def _go_elsewhere(self, moved: Operation, finished: Attempt | None = None) -> Operation:
         """Commits that an operation is another connection's now, and only then sends it there."""
         verdict = Verdict(State.ACCEPTED, moved.reason, moved.detail, Step.SEND)
+        log.warning("operation %s goes to %s instead", moved.id, moved.connection)
         recorded = await self.record(moved, verdict, finished, keeps=True, event="moved")
         ours = (recorded.fence, recorded.connection) == (moved.fence + 1, moved.connection)
         return await self._send_next(recorded) if ours and machine.may_move(recorded) else recorded
