@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import json
 import re
 import sys
@@ -21,14 +20,13 @@ from gateway.api.answers import instant
 from gateway.api.problems import ApiError, from_error
 from gateway.api.routes import require_whole
 from gateway.config import Config, ConfigInvalid, config_schema, load
-from gateway.coordination import LocalCoordination
 from gateway.engine.diffing import ANY_KEY, Difference, Moved, difference
 from gateway.engine.errors import EngineError
 from gateway.engine.explaining import ExplainBody, Explanation, UpstreamRequest, explain
 from gateway.engine.probing import Probed, probed
 from gateway.engine.replaying import Elsewhere, replayed
 from gateway.engine.routing import Router
-from gateway.engine.service import caller_of_key, connect
+from gateway.engine.service import caller_of_key, connected
 from gateway.keys import Caller
 from gateway.operation import Operation
 from gateway.options import config_option, console, json_option, loaded, read_journal, told
@@ -153,8 +151,7 @@ def _problem(error: Exception) -> str:
 
 
 async def _explained(config: Config, caller: Caller, asked: ExplainBody) -> Explanation:
-    async with contextlib.AsyncExitStack() as stack:
-        connections = {name: await connect(stack, config, name, LocalCoordination()) for name in config.connections}
+    async with connected(config) as connections:
         return explain(Router(config, connections), caller, asked)
 
 

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from gateway.config import ConfigInvalid, load, parse
+from tests.issuer import jwks, section
 
 GOOD: dict[str, Any] = {
     "connections": {
@@ -41,6 +42,10 @@ def put(*path: str | int, value: Any) -> Change:
         place[path[-1]] = value
 
     return change
+
+
+def issuer(**changes: Any) -> dict[str, Any]:
+    return section(jwks_url="https://login.example.test/jwks", **changes)
 
 
 BROKEN = [
@@ -75,14 +80,42 @@ BROKEN = [
         "connections.aff.credentials.access_token",
         "cannot read",
     ),
+    (
+        put("connections", "aff", "credentials", value={"access_token": ["env:TEST_LEDGER_TOKEN", "env:TEST_OLD"]}),
+        "connections.aff.credentials.access_token",
+        "TEST_OLD",
+    ),
+    (
+        put("connections", "aff", "credentials", value={"access_token": ["env:TEST_LEDGER_TOKEN"] * 3}),
+        "connections.aff.credentials.access_token",
+        "more than 2",
+    ),
     (put("routes", 0, "to", value=["nobody"]), "routes.0.to", "no connection 'nobody'"),
     (put("routes", 0, "to", value=[]), "routes.0.to", "at least one"),
     (put("routes", 0, "when", value={"operation": ["pay"]}), "routes.0.when.operation", "'pay'"),
     (put("routes", value=[GOOD["routes"][0], GOOD["routes"][0]]), "routes.1.name", "there already"),
     (put("api_keys", 0, "sha256", value="abc"), "api_keys.0.sha256", "64 hex digits"),
+    (put("api_keys", 0, "sha256", value=["a" * 64, "a" * 64]), "api_keys.0.sha256", "one key is one caller"),
+    (put("api_keys", 0, "sha256", value=["a" * 64, "b" * 64, "c" * 64]), "api_keys.0.sha256", "more than 2"),
+    (put("api_keys", 0, "expires", value="soon"), "api_keys.0.expires", "date"),
     (put("api_keys", 0, "scopes", value=["payouts:all"]), "api_keys.0.scopes.0", "payouts:all"),
     (put("api_keys", 0, "scopes", value=[]), "api_keys.0.scopes", "at least one"),
     (put("api_keys", 0, "connections", value=["nobody"]), "api_keys.0.connections", "no connection"),
+    (put("issuers", value=[issuer(algorithms=["HS256"])]), "issuers.0.algorithms.0", "HS256"),
+    (put("issuers", value=[issuer(algorithms=["none"])]), "issuers.0.algorithms.0", "none"),
+    (put("issuers", value=[issuer(algorithms=[])]), "issuers.0.algorithms", "less than 1"),
+    (put("issuers", value=[section()]), "issuers.0", "jwks_url, or jwks_file"),
+    (put("issuers", value=[issuer(jwks_file="/not/there")]), "issuers.0", "jwks_url, or jwks_file"),
+    (put("issuers", value=[section(jwks_file="/not/there")]), "issuers.0.jwks_file", "/not/there"),
+    (put("issuers", value=[section(jwks_file=__file__)]), "issuers.0.jwks_file", "is no JSON Web Key Set"),
+    (put("issuers", value=[section(jwks_url="http://login.test/jwks")]), "issuers.0.jwks_url", "loopback"),
+    (put("issuers", value=[issuer(audience="")]), "issuers.0.audience", "`aud`"),
+    (put("issuers", value=[issuer(issuer="two words")]), "issuers.0.issuer", "`iss`"),
+    (put("issuers", value=[issuer(), issuer(name="other")]), "issuers.1.issuer", "there already"),
+    (put("issuers", value=[issuer(connections=["nobody"])]), "issuers.0.connections", "no connection"),
+    (put("issuers", value=[issuer(scopes={"values": {}})]), "issuers.0.scopes.values", "at least one scope"),
+    (put("issuers", value=[issuer(scopes={"values": {"x": ["all"]}})]), "issuers.0.scopes.values.x.0", "all"),
+    (put("issuers", value=[issuer(tenant={"claim": "org", "values": {}})]), "issuers.0.tenant.values", "one tenant"),
 ]
 
 
@@ -128,3 +161,11 @@ def test_an_unreadable_file_says_so(tmp_path: Path, content: bytes, says: str) -
     path.write_bytes(content)
     with pytest.raises(ConfigInvalid, match=says):
         load(path)
+
+
+def test_an_issuers_file_needs_a_key_of_a_pinned_algorithm(tmp_path: Path) -> None:
+    file = tmp_path / "jwks.json"
+    file.write_bytes(jwks("test-rsa"))
+    parse({"issuers": [section(jwks_file=str(file), algorithms=["RS256"])]})
+    with pytest.raises(ConfigInvalid, match="holds no public key for ES256"):
+        parse({"issuers": [section(jwks_file=str(file), algorithms=["ES256"])]})

@@ -10,6 +10,7 @@ import msgspec
 from litestar import Response
 
 from gateway.api.problems import REJECTIONS, ApiError, Problem
+from gateway.coordination import CircuitState
 from gateway.engine.connection import Connection
 from gateway.engine.listing import Omitted
 from gateway.operation import (
@@ -232,6 +233,13 @@ class Health(msgspec.Struct, frozen=True):
     detail: str | None
 
 
+class Circuits(msgspec.Struct, frozen=True):
+    """An open circuit lets nothing pass but a probe now and then: the provider was unreachable, or failed, in a row."""
+
+    read: CircuitState
+    write: CircuitState
+
+
 class Capability(msgspec.Struct, frozen=True):
     """One call that a connection offers. `effect` says what repeating it would do."""
 
@@ -249,10 +257,14 @@ class ConnectionAnswer(msgspec.Struct, frozen=True, kw_only=True):
     capabilities: list[Capability]
     statuses: dict[str, PayoutStatus]
     health: Health
+    circuits: Circuits
 
 
 class ConnectionList(msgspec.Struct, frozen=True):
+    """`config`: the version of the config that they are of."""
+
     data: list[ConnectionAnswer]
+    config: str
 
 
 def instant(milliseconds: int) -> str:

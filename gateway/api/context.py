@@ -10,6 +10,7 @@ from gateway.api.problems import ApiError
 from gateway.api.reading import body_of, idempotency_key, wait_of
 from gateway.engine.connection import Connection
 from gateway.engine.intent import Intent, fingerprint
+from gateway.engine.reloading import Service
 from gateway.engine.service import Gateway
 from gateway.operation import Attempt, Kind, Operation, State
 from gateway.store.journal import Accepted, JournalUnavailable, attempts_of
@@ -18,8 +19,14 @@ from providers.sdk import Mark
 REPLAYED = "Idempotent-Replayed"
 
 
+def service_of(request: ApiRequest) -> Service:
+    found: Service = request.app.state["service"]
+    return found
+
+
 def gateway_of(request: ApiRequest) -> Gateway:
-    found: Gateway = request.app.state["gateway"]
+    """The gateway that answers this call."""
+    found: Gateway = request.scope["state"]["gateway"]
     return found
 
 

@@ -18,6 +18,7 @@ from gateway.config.model import (
     Audit,
     Config,
     Connection,
+    Issuer,
     Journal,
     Operations,
     RateLimit,
@@ -43,6 +44,7 @@ __all__ = [
     "Config",
     "ConfigInvalid",
     "Connection",
+    "Issuer",
     "Journal",
     "Operations",
     "RateLimit",
@@ -90,6 +92,7 @@ def _parsed(raw: dict[str, Any], text: str) -> Config:
 
 def parse(raw: dict[str, Any]) -> Config:
     """Checks a parsed file: first its shape, then what it means. Raises ConfigInvalid."""
+    raw = msgspec.to_builtins(raw)  # TOML has dates; JSON Schema and the fields below know them as strings
     shape = faults_of_shape(raw)
     if shape:
         raise ConfigInvalid(shape)

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from urllib.parse import urlsplit
 
+from gateway.config.callers import issuer_faults
 from gateway.config.model import Config, Connection
 from gateway.config.plugin import credentials_of, settings_of
 from gateway.config.route_faults import route_faults
 from gateway.config.secrets import journal_url, redis_url, resolve_secret
 from gateway.config.suggesting import meant
+from gateway.config.urls import url_faults
 from gateway.keys import SCOPES
 from gateway.plugins import installed
 from providers.sdk import Provider, UnknownCurrency, exponent
@@ -26,6 +27,7 @@ def faults_of(config: Config) -> Iterator[tuple[str, str]]:
         yield from _connection_faults(name, connection)
     yield from route_faults(config)
     yield from _key_faults(config)
+    yield from issuer_faults(config)
 
 
 def _server_faults(config: Config) -> Iterator[tuple[str, str]]:
@@ -84,7 +86,7 @@ def _connection_faults(name: str, connection: Connection) -> Iterator[tuple[str,
             f"{connection.provider!r} is not installed{meant(connection.provider, installed())}",
         )
         return
-    yield from _url_faults(f"{path}.base_url", connection.base_url)
+    yield from url_faults(f"{path}.base_url", connection.base_url)
     yield from _currency_faults(path, plugin, connection.currency)
     if not 0 < connection.timeout <= 120:
         yield f"{path}.timeout", "must be more than 0 and at most 120 seconds"
@@ -92,24 +94,6 @@ def _connection_faults(name: str, connection: Connection) -> Iterator[tuple[str,
     settings_of(path, plugin, connection, faults)
     credentials_of(path, plugin, connection, faults)
     yield from faults
-
-
-def _url_faults(path: str, url: str) -> Iterator[tuple[str, str]]:
-    try:
-        parts = urlsplit(url)
-        host = parts.hostname
-        _ = parts.port
-    except ValueError:
-        yield path, "is not a URL"
-        return
-    if parts.scheme not in ("https", "http") or not host:
-        yield path, "must be an https URL"
-    elif parts.scheme == "http" and host not in ("127.0.0.1", "localhost", "::1"):
-        yield path, "plain http is allowed for loopback only"
-    if parts.username or parts.query or parts.fragment:
-        yield path, "holds no user, query or fragment"
-    if any(segment in (".", "..") for segment in parts.path.split("/")):
-        yield path, "holds no dot segments"
 
 
 def _currency_faults(path: str, plugin: type[Provider], currency: str | None) -> Iterator[tuple[str, str]]:
@@ -125,10 +109,15 @@ def _currency_faults(path: str, plugin: type[Provider], currency: str | None) ->
 
 def _key_faults(config: Config) -> Iterator[tuple[str, str]]:
     seen: set[str] = set()
+    hashes: set[str] = set()
     for place, key in enumerate(config.api_keys):
         path = f"api_keys.{place}"
-        if re.fullmatch(r"[0-9a-f]{64}", key.sha256) is None:
-            yield f"{path}.sha256", "must be 64 hex digits: the SHA-256 of the key"
+        for sha256 in key.hashes:
+            if re.fullmatch(r"[0-9a-f]{64}", sha256) is None:
+                yield f"{path}.sha256", "must be 64 hex digits: the SHA-256 of the key"
+            elif sha256 in hashes:
+                yield f"{path}.sha256", "is there already: one key is one caller"
+            hashes.add(sha256)
         if key.name in seen:
             yield f"{path}.name", f"{key.name!r} is there already"
         seen.add(key.name)

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import hashlib
+from datetime import date
 from typing import Annotated, Any, Literal
 
 import msgspec
+
+Scope = Literal["payouts:read", "payouts:write", "payouts:approve", "settings:read", "settings:write", "admin"]
 
 
 class Server(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -60,6 +63,10 @@ class RateLimit(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     burst: Annotated[int, msgspec.Meta(ge=1, le=10_000)] = 1
 
 
+# Where a secret stands; while it is being changed, two places: the first is used, the second if that is refused.
+Sources = str | Annotated[tuple[str, ...], msgspec.Meta(min_length=1, max_length=2)]
+
+
 class Connection(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """One account at one provider. `timeout` in seconds bounds one upstream call as a whole.
 
@@ -68,12 +75,17 @@ class Connection(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     provider: str
     base_url: str
-    credentials: dict[str, str]
+    credentials: dict[str, Sources]
     currency: str | None = None
     settings: dict[str, Any] = {}
     timeout: float = 30.0
     rate: RateLimit | None = None
     state: Literal["active", "draining", "paused"] = "active"
+
+    @property
+    def sources(self) -> dict[str, tuple[str, ...]]:
+        """Each field of the credentials, and the one or two places where it stands."""
+        return {name: (each,) if isinstance(each, str) else each for name, each in self.credentials.items()}
 
 
 class AmountRange(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -133,15 +145,52 @@ class Route(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class ApiKey(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """`sha256` of the key in hex; `connections` limits the key to some; routes may ask for `tags`."""
+    """`sha256` of the key in hex, or of two while the key is being changed; `connections` limits it to some.
+
+    `expires`: the first UTC day on which it works no more. `tags`: what routes may ask of a caller.
+    """
 
     name: str
-    sha256: str
-    scopes: tuple[
-        Literal["payouts:read", "payouts:write", "payouts:approve", "settings:read", "settings:write", "admin"],
-        ...,
-    ]
+    sha256: str | Annotated[tuple[str, ...], msgspec.Meta(min_length=1, max_length=2)]
+    scopes: tuple[Scope, ...]
     tenant: str = "default"
+    connections: tuple[str, ...] | None = None
+    expires: date | None = None
+    tags: tuple[str, ...] = ()
+
+    @property
+    def hashes(self) -> tuple[str, ...]:
+        return (self.sha256,) if isinstance(self.sha256, str) else self.sha256
+
+
+class TenantClaim(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Whose operations a token sees: what stands in the claim, to a tenant. A token without one is refused."""
+
+    claim: str
+    values: dict[str, str]
+
+
+class ScopesClaim(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What a token may do: each word that stands in the claim, to scopes. Other words give nothing."""
+
+    values: dict[str, tuple[Scope, ...]]
+    claim: str = "scope"
+
+
+class Issuer(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Whose signed tokens (JWT) are taken as callers, beside API keys. Its public keys are a JWKS, by URL or in a file.
+
+    `connections` and `tags` are those of an API key.
+    """
+
+    name: str
+    issuer: str
+    audience: str
+    jwks_url: str | None = None
+    jwks_file: str | None = None
+    algorithms: Annotated[tuple[Literal["RS256", "ES256", "EdDSA"], ...], msgspec.Meta(min_length=1)]
+    tenant: TenantClaim
+    scopes: ScopesClaim
     connections: tuple[str, ...] | None = None
     tags: tuple[str, ...] = ()
 
@@ -156,6 +205,7 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     connections: dict[str, Connection] = {}
     routes: tuple[Route, ...] = ()
     api_keys: tuple[ApiKey, ...] = ()
+    issuers: tuple[Issuer, ...] = ()
 
     @property
     def wait(self) -> float:

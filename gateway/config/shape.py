@@ -22,7 +22,7 @@ def schema() -> dict[str, Any]:
 
 
 def faults_of_shape(raw: dict[str, Any]) -> list[tuple[str, str]]:
-    errors = Draft202012Validator(schema()).iter_errors(raw)
+    errors = Draft202012Validator(schema(), validate_formats=True).iter_errors(raw)
     return [fault for error in errors for fault in _faults(error)]
 
 

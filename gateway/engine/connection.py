@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Mapping
 from typing import Any, Generic, TypeVar
 
 import msgspec
 
 from gateway import metrics
-from gateway.coordination import Admission, Coordination, Kind, Symptom, cached, turn
+from gateway.coordination import Admission, CircuitState, Coordination, Kind, Symptom, cached, turn
 from gateway.coordination import Verdict as Circuit
 from gateway.engine.errors import NotOffered
 from gateway.engine.routes import closed
@@ -63,6 +64,9 @@ class Connection:
         self.turns = asyncio.Semaphore(TURNS)
         self._probed_at = 0.0
 
+    async def close(self) -> None:
+        await self.upstream.client.aclose()
+
     def require(self, capability: str) -> None:
         """Raises NotOffered, naming what there is instead."""
         if capability not in self.offers:
@@ -97,13 +101,26 @@ class Connection:
 
     async def open(self, call: Call[Any]) -> Stream:
         """A file, on its way. Raises UpstreamFailed."""
+        admission = await self.coordination.admit(self.name, Kind.READ)
+        try:
+            stopped = await self._stopped(Kind.READ, admission)
+            if stopped is not None:
+                raise UpstreamFailed(stopped)
+            file = await self._opened(call, admission.verdict is Circuit.PROBE)
+        except UpstreamFailed as error:
+            error.connection = self.name
+            raise
+        self.held = None
+        return file
+
+    async def _opened(self, call: Call[Any], probe: bool) -> Stream:
         try:
             file = await self.upstream.open(call)
         except UpstreamFailed as error:
-            error.connection = self.name
+            await self._report(Kind.READ, error.outcome, probe)
             self._learn(error.outcome)
             raise
-        self.held = None
+        await self.coordination.record(self.name, Kind.READ, Symptom.OK, probe=probe)
         return file
 
     async def read_for_caller(self, call: Call[T], kind: type[T]) -> Kept[T]:
@@ -125,6 +142,10 @@ class Connection:
     async def forget_reads(self) -> None:
         """After a write nobody is given what was read before it."""
         await self.coordination.drop(self.name)
+
+    async def circuits(self) -> Mapping[Kind, CircuitState]:
+        """For people to see."""
+        return {kind: await self.coordination.circuit(self.name, kind) for kind in Kind}
 
     def hold(self, detail: str | None) -> None:
         """No write goes out until a read shows that our credentials work again."""
@@ -194,13 +215,13 @@ def _unsent(why: str, ours: bool = False) -> NotSent:
 
 
 def symptom_of(outcome: Outcome[Any]) -> Symptom:
-    """What an outcome shows of the provider's health; a documented refusal is none."""
+    """What an outcome shows of the provider's health; a documented refusal shows nothing, our own lateness neither."""
     match outcome:
         case Answered() | Contradicted():
             return Symptom.OK
         case Refused():
             return Symptom.DECLINED
         case NotSent():
-            return Symptom.UNREACHABLE
+            return Symptom.DECLINED if outcome.ours else Symptom.UNREACHABLE
         case _:
             return Symptom.UNREACHABLE if outcome.evidence.status is None else Symptom.ERROR

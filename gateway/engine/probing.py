@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 
 import msgspec
 
 from gateway.config import Config
-from gateway.coordination import LocalCoordination
 from gateway.engine.connection import Connection
-from gateway.engine.service import connect
+from gateway.engine.service import connected
 from gateway.upstream import Answered, NotSent, Refused
 from providers.sdk import ListQuery, RefusalKind
 
@@ -27,9 +25,8 @@ class Probed(msgspec.Struct, frozen=True, kw_only=True):
 
 async def probed(config: Config) -> list[Probed]:
     """Asks all providers at once."""
-    async with contextlib.AsyncExitStack() as stack:
-        connections = [await connect(stack, config, name, LocalCoordination()) for name in config.connections]
-        return list(await asyncio.gather(*(_probed(connection) for connection in connections)))
+    async with connected(config) as connections:
+        return list(await asyncio.gather(*(_probed(connection) for connection in connections.values())))
 
 
 async def _probed(connection: Connection) -> Probed:

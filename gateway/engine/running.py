@@ -67,6 +67,8 @@ class Runner:
         self.clock = clock
         self.owner = f"{socket.gethostname()}:{os.getpid()}:{uuid4().hex[:8]}"
         self.tasks: dict[str, asyncio.Task[Operation]] = {}
+        self.follows = frozenset(connections)  # whose due operations it takes
+        self.working = True
 
     def now(self) -> int:
         """Milliseconds of the epoch."""
@@ -196,8 +198,8 @@ class Runner:
         return msgspec.structs.replace(after, fence=after.fence + 1)
 
     async def work(self) -> None:
-        """Goes on with whatever is due, until cancelled."""
-        while True:
+        """Goes on with whatever is due, until it is told to work no more."""
+        while self.working:
             try:
                 await self._take_due()
             except JournalError as error:
@@ -212,9 +214,8 @@ class Runner:
 
     async def _take_due(self) -> list[asyncio.Task[Operation]]:
         lease = self.knobs.lease * 1000
-        taken = await self.store.write(lambda tx: claim_due(tx, self.owner, CLAIM_MOST, lease))
-        known = [item for item in taken if item.interrupted or item.operation.connection in self.connections]
-        return [self.start(item.operation, self._go_on(item)) for item in known]
+        taken = await self.store.write(lambda tx: claim_due(tx, self.owner, CLAIM_MOST, lease, self.follows))
+        return [self.start(item.operation, self._go_on(item)) for item in taken]
 
     async def _go_on(self, claimed: Claimed) -> Operation:
         """A process that died while sending leaves `unknown`, never a place in the queue."""
@@ -224,7 +225,7 @@ class Runner:
         async with self.connections[operation.connection].turns:
             return await self.resume(operation)
 
-    async def drain(self, seconds: float) -> None:
+    async def drain(self, seconds: float | None) -> None:
         """Waits for what is being sent. What is not done then stays `sending`, and is looked up later."""
         if self.tasks:
             await asyncio.wait(self.tasks.values(), timeout=seconds)

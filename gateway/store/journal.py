@@ -357,6 +357,12 @@ def list_operations(
     return [from_row(row) for row in tx.execute(sql, [*parameters, limit])]
 
 
+def open_counts(tx: Transaction) -> dict[str, int]:
+    """How many open operations each connection has; those that have none are not named."""
+    sql = f"SELECT connection, COUNT(*) FROM operation WHERE state IN ({_OPEN_STATES}) GROUP BY connection"  # noqa: S608
+    return {row[0]: row[1] for row in tx.execute(sql)}
+
+
 def known_references(tx: Transaction, tenant: str, connection: str, references: Sequence[str]) -> dict[str, str]:
     """The provider's form of a reference to the tenant's own, for payouts that this tenant created."""
     if not references:
