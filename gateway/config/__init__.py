@@ -11,11 +11,15 @@ from jsonschema_rs import Draft202012Validator
 
 from gateway.config.faults import faults_of
 from gateway.config.model import (
+    AmountLimits,
     ApiKey,
+    ApprovalPolicy,
+    ApprovalWhen,
     Audit,
     Config,
     Connection,
     Journal,
+    Limits,
     Operations,
     RateLimit,
     Reads,
@@ -28,12 +32,16 @@ from gateway.config.plugin import ConfigInvalid, build_provider
 from gateway.config.secrets import journal_url, redis_url, resolve_secret
 
 __all__ = [
+    "AmountLimits",
     "ApiKey",
+    "ApprovalPolicy",
+    "ApprovalWhen",
     "Audit",
     "Config",
     "ConfigInvalid",
     "Connection",
     "Journal",
+    "Limits",
     "Operations",
     "RateLimit",
     "Reads",

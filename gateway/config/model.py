@@ -53,14 +53,40 @@ class Reads(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class RateLimit(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Calls to the provider a minute in the long run, and `burst` at once after a rest."""
+    """So many a minute in the long run, and `burst` at once after a rest."""
 
     per_minute: Annotated[float, msgspec.Meta(gt=0, le=1_000_000)]
     burst: Annotated[int, msgspec.Meta(ge=1, le=10_000)] = 1
 
 
+MinorUnits = Annotated[int, msgspec.Meta(ge=1, le=10**17)]
+
+
+class AmountLimits(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """In minor units of one currency. Days are UTC's; a payee is an account, by whatever name it is paid."""
+
+    per_payout: MinorUnits | None = None
+    per_payee_day: MinorUnits | None = None
+    per_day: MinorUnits | None = None
+
+
+class Limits(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What may be asked; more is refused, and nothing of it recorded.
+
+    `rate` counts the writes that are taken. `concurrency`: how many may be accepted and not answered yet.
+    `amounts` by currency: once it names one, payouts in currencies that it does not name are refused.
+    """
+
+    rate: RateLimit | None = None
+    concurrency: Annotated[int, msgspec.Meta(ge=1, le=100_000)] | None = None
+    amounts: dict[str, AmountLimits] = {}
+
+
 class Connection(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """One account at one provider. `timeout` in seconds bounds one upstream call as a whole."""
+    """One account at one provider. `timeout` in seconds bounds one upstream call as a whole.
+
+    `rate` spaces out what is sent to the provider; `limits` refuse what callers ask.
+    """
 
     provider: str
     base_url: str
@@ -69,6 +95,7 @@ class Connection(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     settings: dict[str, Any] = {}
     timeout: float = 30.0
     rate: RateLimit | None = None
+    limits: Limits = Limits()
 
 
 class When(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -95,6 +122,29 @@ class ApiKey(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     ]
     tenant: str = "default"
     connections: tuple[str, ...] | None = None
+    limits: Limits = Limits()
+
+
+class ApprovalWhen(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The writes that need approval; what is left out matches everything.
+
+    `above` in minor units of the one currency that is named beside it: the amount itself still passes.
+    """
+
+    operation: tuple[str, ...] | None = None
+    currency: tuple[str, ...] | None = None
+    above: Annotated[int, msgspec.Meta(ge=0, le=10**15)] | None = None
+    connection: tuple[str, ...] | None = None
+    tenant: tuple[str, ...] | None = None
+
+
+class ApprovalPolicy(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """`approvers`: how many keys other than the maker's must approve, within `expires_after` seconds."""
+
+    name: str
+    approvers: Annotated[int, msgspec.Meta(ge=1, le=16)]
+    when: ApprovalWhen = ApprovalWhen()
+    expires_after: Annotated[int, msgspec.Meta(ge=60, le=30 * 24 * 3600)] = 24 * 3600
 
 
 class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -106,6 +156,7 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     audit: Audit = Audit()
     connections: dict[str, Connection] = {}
     routes: tuple[Route, ...] = ()
+    approvals: tuple[ApprovalPolicy, ...] = ()
     api_keys: tuple[ApiKey, ...] = ()
 
     @property

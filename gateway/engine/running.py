@@ -30,6 +30,7 @@ from gateway.engine.recovery import Recovery
 from gateway.operation import Attempt, Observation, Operation, State, Step
 from gateway.store.audit import GATEWAY, Audit
 from gateway.store.journal import JournalError, Store, Transaction, claim, find, has_successor, record
+from gateway.store.journal import now as database_now
 from gateway.store.leases import Claimed, claim_due, free, leased
 from gateway.upstream import Outcome
 from providers.sdk import Call, Payout
@@ -75,6 +76,10 @@ class Runner:
         """The operation as this gateway's alone, by the database's clock, until it is recorded or the lease ends."""
         return leased(tx, operation, self.owner, self.knobs.lease * 1000)
 
+    def taken(self, tx: Transaction, operation: Operation) -> Operation:
+        """The operation as it is accepted: leased, and counted by limits from now on."""
+        return msgspec.structs.replace(self.leased(tx, operation), accepted_at=database_now(tx))
+
     def start(self, operation: Operation, work: Coroutine[Any, Any, Operation]) -> asyncio.Task[Operation]:
         task = asyncio.ensure_future(work)
         self.tasks[operation.id] = task
@@ -114,7 +119,8 @@ class Runner:
     async def resume(self, operation: Operation) -> Operation:
         """Does the next step of an operation that this gateway holds."""
         connection = self.connections[operation.connection]
-        late = machine.expired(operation, (self.now() - operation.created_at) // 1000, self.knobs.expires_after)
+        since = operation.accepted_at or operation.created_at
+        late = machine.expired(operation, (self.now() - since) // 1000, self.knobs.expires_after)
         if late is not None:
             return await self.record(operation, late, None)
         sends = operation.step is Step.SEND
@@ -127,6 +133,11 @@ class Runner:
         if sending is None:
             return operation
         return await self.send(sending, call_of(connection.provider, intent_of(sending)), before)
+
+    async def in_turn(self, operation: Operation) -> Operation:
+        """The next step of an operation that this gateway holds, beside a bounded number of others."""
+        async with self.connections[operation.connection].turns:
+            return await self.resume(operation)
 
     async def _begin(self, operation: Operation) -> Operation | None:
         """Commits `sending`, and only then may anything leave. None: someone else has moved the fence."""
@@ -196,8 +207,7 @@ class Runner:
         operation = claimed.operation
         if claimed.interrupted:
             return await self.record(operation, machine.after_crash(operation), None)
-        async with self.connections[operation.connection].turns:
-            return await self.resume(operation)
+        return await self.in_turn(operation)
 
     async def drain(self, seconds: float) -> None:
         """Waits for what is being sent. What is not done then stays `sending`, and is looked up later."""

@@ -15,6 +15,7 @@ from gateway.config import Config, build_provider, journal_url, redis_url, resol
 from gateway.coordination import CachePolicy, Coordination, Policy, Rate, open_coordination
 from gateway.engine.connection import Connection
 from gateway.engine.decisions import Decisions
+from gateway.engine.limiting import Limiter, rates_of
 from gateway.engine.reading import Reader
 from gateway.engine.recovery import Recovery
 from gateway.engine.routing import Router
@@ -67,7 +68,8 @@ async def opened(config: Config, store: Store | None = None) -> AsyncIterator[Ga
         runner = Runner(connections, journal, reader, audit_of(config), config.operations, recovery, coordination)
         tasks = asyncio.create_task(runner.work()), asyncio.create_task(recovery.keep())
         stack.push_async_callback(_stop, runner, tasks)
-        writer = Writer(connections, runner)
+        limiter = Limiter(config, coordination)
+        writer = Writer(connections, runner, limiter, config.approvals)
         router = Router(connections, config.routes)
         yield Gateway(
             config,
@@ -78,7 +80,7 @@ async def opened(config: Config, store: Store | None = None) -> AsyncIterator[Ga
             reader,
             runner,
             writer,
-            Decisions(runner),
+            Decisions(runner, limiter),
             key_ring(config),
         )
 
@@ -115,7 +117,7 @@ def anchor_of(config: Config) -> Anchor | None:
 def policy_of(config: Config) -> Policy:
     limited = ((name, item.rate) for name, item in config.connections.items() if item.rate)
     rates = {name: Rate(rate.per_minute, rate.burst) for name, rate in limited}
-    return Policy(rates=rates, cache=CachePolicy(ttl=config.reads.cache or 1.0))
+    return Policy(rates=rates | rates_of(config), cache=CachePolicy(ttl=config.reads.cache or 1.0))
 
 
 async def connect(

@@ -1,0 +1,100 @@
+"""What is wrong with limits and approval policies: each fault with its path."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import pairwise
+
+import msgspec
+
+from gateway.config.model import AmountLimits, ApprovalPolicy, Config, Connection, Limits
+from gateway.plugins import installed
+from providers.sdk import UnknownCurrency, exponent
+
+# The writes that may have to be approved.
+APPROVABLE = (
+    "create",
+    "approve",
+    "process",
+    "complete",
+    "fail",
+    "reopen",
+    "approve_request",
+    "reject_request",
+    "put_settings",
+)
+
+
+def limit_faults(config: Config) -> Iterator[tuple[str, str]]:
+    for name, connection in config.connections.items():
+        yield from _amount_faults(f"connections.{name}.limits.amounts", connection.limits)
+        yield from _connection_faults(f"connections.{name}.limits.amounts", connection)
+    for place, key in enumerate(config.api_keys):
+        yield from _amount_faults(f"api_keys.{place}.limits.amounts", key.limits)
+
+
+def _amount_faults(path: str, limits: Limits) -> Iterator[tuple[str, str]]:
+    for currency, amounts in limits.amounts.items():
+        yield from _currency_faults(f"{path}.{currency}", currency)
+        if amounts == AmountLimits():
+            yield f"{path}.{currency}", "limits nothing: name per_payout, per_payee_day or per_day"
+        given = [(name, most) for name, most in msgspec.structs.asdict(amounts).items() if most is not None]
+        for (smaller, most), (larger, least) in pairwise(given):
+            if most > least:
+                yield f"{path}.{currency}.{smaller}", f"is more than {larger}, which never allows that much"
+
+
+def _connection_faults(path: str, connection: Connection) -> Iterator[tuple[str, str]]:
+    plugin = installed().get(connection.provider)
+    if not connection.limits.amounts or plugin is None:
+        return
+    if "create" not in plugin.offers():
+        yield path, f"limits nothing: {connection.provider} initiates no payouts; use rate or concurrency"
+    for currency in connection.limits.amounts:
+        if connection.currency not in (None, currency):
+            yield f"{path}.{currency}", f"the connection pays in {connection.currency}"
+
+
+def _currency_faults(path: str, currency: str) -> Iterator[tuple[str, str]]:
+    try:
+        exponent(currency)
+    except UnknownCurrency as error:
+        yield path, str(error)
+
+
+def approval_faults(config: Config) -> Iterator[tuple[str, str]]:
+    seen: set[str] = set()
+    for place, policy in enumerate(config.approvals):
+        path = f"approvals.{place}"
+        if policy.name in seen:
+            yield f"{path}.name", f"{policy.name!r} is there already"
+        seen.add(policy.name)
+        yield from _when_faults(f"{path}.when", policy, config)
+        yield from _approver_faults(f"{path}.approvers", policy, config)
+
+
+def _when_faults(path: str, policy: ApprovalPolicy, config: Config) -> Iterator[tuple[str, str]]:
+    when = policy.when
+    for operation in when.operation or ():
+        if operation not in APPROVABLE:
+            yield f"{path}.operation", f"{operation!r} is none of {', '.join(APPROVABLE)}"
+    for currency in when.currency or ():
+        yield from _currency_faults(f"{path}.currency", currency)
+    if when.above is not None and len(when.currency or ()) != 1:
+        yield f"{path}.above", "needs exactly one currency beside it: its minor units"
+    for connection in when.connection or ():
+        if connection not in config.connections:
+            yield f"{path}.connection", f"there is no connection {connection!r}"
+    for tenant in when.tenant or ():
+        if tenant not in {key.tenant for key in config.api_keys}:
+            yield f"{path}.tenant", f"no API key is of tenant {tenant!r}"
+
+
+def _approver_faults(path: str, policy: ApprovalPolicy, config: Config) -> Iterator[tuple[str, str]]:
+    """What nobody could ever approve would only expire."""
+    for maker in config.api_keys:
+        others = [key for key in config.api_keys if key.tenant == maker.tenant and key.name != maker.name]
+        approving = sum("payouts:approve" in key.scopes for key in others)
+        concerned = policy.when.tenant is None or maker.tenant in policy.when.tenant
+        if concerned and "payouts:write" in maker.scopes and approving < policy.approvers:
+            yield path, f"{approving} other keys of tenant {maker.tenant} could approve what {maker.name} asks"
