@@ -18,7 +18,7 @@ class LimitShown(msgspec.Struct, frozen=True, kw_only=True):
     limit: Name
     of: str
     currency: str | None
-    most: float
+    most: int | float
     left: int
     frees_at: str | None
 

@@ -11,6 +11,7 @@ from gateway.config.model import AmountLimits, ApprovalPolicy, Config, Connectio
 from gateway.plugins import installed
 from providers.sdk import UnknownCurrency, exponent
 
+MOST = 10**17  # minor units: sums of a day stay far within 64 bits
 # The writes that may have to be approved.
 APPROVABLE = (
     "create",
@@ -27,24 +28,33 @@ APPROVABLE = (
 
 def limit_faults(config: Config) -> Iterator[tuple[str, str]]:
     for name, connection in config.connections.items():
-        yield from _amount_faults(f"connections.{name}.limits.amounts", connection.limits)
-        yield from _connection_faults(f"connections.{name}.limits.amounts", connection)
+        yield from _of_anyone(f"connections.{name}.limits", connection.limits)
+        yield from _of_connection(f"connections.{name}.limits.amounts", connection)
     for place, key in enumerate(config.api_keys):
-        yield from _amount_faults(f"api_keys.{place}.limits.amounts", key.limits)
+        yield from _of_anyone(f"api_keys.{place}.limits", key.limits)
 
 
-def _amount_faults(path: str, limits: Limits) -> Iterator[tuple[str, str]]:
+def _of_anyone(path: str, limits: Limits) -> Iterator[tuple[str, str]]:
+    if limits.concurrency is not None and limits.concurrency < 1:
+        yield f"{path}.concurrency", "must be at least 1"
     for currency, amounts in limits.amounts.items():
-        yield from _currency_faults(f"{path}.{currency}", currency)
-        if amounts == AmountLimits():
-            yield f"{path}.{currency}", "limits nothing: name per_payout, per_payee_day or per_day"
-        given = [(name, most) for name, most in msgspec.structs.asdict(amounts).items() if most is not None]
-        for (smaller, most), (larger, least) in pairwise(given):
-            if most > least:
-                yield f"{path}.{currency}.{smaller}", f"is more than {larger}, which never allows that much"
+        yield from _amount_faults(f"{path}.amounts.{currency}", currency, amounts)
 
 
-def _connection_faults(path: str, connection: Connection) -> Iterator[tuple[str, str]]:
+def _amount_faults(path: str, currency: str, amounts: AmountLimits) -> Iterator[tuple[str, str]]:
+    yield from _currency_faults(path, currency)
+    given = [(name, most) for name, most in msgspec.structs.asdict(amounts).items() if most is not None]
+    if not given:
+        yield path, "limits nothing: name per_payout, per_payee_day or per_day"
+    for name, most in given:
+        if not 1 <= most <= MOST:
+            yield f"{path}.{name}", f"must be 1 to {MOST} minor units"
+    for (smaller, most), (larger, least) in pairwise(given):
+        if most > least:
+            yield f"{path}.{smaller}", f"is more than {larger}, which never allows that much"
+
+
+def _of_connection(path: str, connection: Connection) -> Iterator[tuple[str, str]]:
     plugin = installed().get(connection.provider)
     if not connection.limits.amounts or plugin is None:
         return
@@ -80,6 +90,8 @@ def _when_faults(path: str, policy: ApprovalPolicy, config: Config) -> Iterator[
             yield f"{path}.operation", f"{operation!r} is none of {', '.join(APPROVABLE)}"
     for currency in when.currency or ():
         yield from _currency_faults(f"{path}.currency", currency)
+    if when.above is not None and when.above < 0:
+        yield f"{path}.above", "must be 0 or more minor units"
     if when.above is not None and len(when.currency or ()) != 1:
         yield f"{path}.above", "needs exactly one currency beside it: its minor units"
     for connection in when.connection or ():

@@ -59,15 +59,12 @@ class RateLimit(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     burst: Annotated[int, msgspec.Meta(ge=1, le=10_000)] = 1
 
 
-MinorUnits = Annotated[int, msgspec.Meta(ge=1, le=10**17)]
-
-
 class AmountLimits(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """In minor units of one currency. Days are UTC's; a payee is an account, by whatever name it is paid."""
 
-    per_payout: MinorUnits | None = None
-    per_payee_day: MinorUnits | None = None
-    per_day: MinorUnits | None = None
+    per_payout: int | None = None
+    per_payee_day: int | None = None
+    per_day: int | None = None
 
 
 class Limits(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -78,7 +75,7 @@ class Limits(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """
 
     rate: RateLimit | None = None
-    concurrency: Annotated[int, msgspec.Meta(ge=1, le=100_000)] | None = None
+    concurrency: int | None = None
     amounts: dict[str, AmountLimits] = {}
 
 
@@ -133,7 +130,7 @@ class ApprovalWhen(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     operation: tuple[str, ...] | None = None
     currency: tuple[str, ...] | None = None
-    above: Annotated[int, msgspec.Meta(ge=0, le=10**15)] | None = None
+    above: int | None = None
     connection: tuple[str, ...] | None = None
     tenant: tuple[str, ...] | None = None
 

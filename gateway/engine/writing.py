@@ -164,7 +164,7 @@ class Writer:
             accepted = accept(tx, operation if waits else self.runner.taken(tx, operation), attempt)
             if not accepted.replayed:
                 refuse_over(tx, accepted.operation, holders)
-                self.runner.audit.append(tx, operation, operation.maker, "accepted")
+                self.runner.audit.append(tx, operation, operation.maker, "submitted" if waits else "accepted")
             return accepted
 
         try:

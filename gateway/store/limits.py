@@ -40,7 +40,7 @@ class OverLimit(JournalError):
         self,
         holder: Holder,
         limit: Name,
-        most: float,
+        most: int | float,
         left: int,
         currency: str | None = None,
         now: int = 0,

@@ -1,0 +1,84 @@
+"""64 callers at once against one limit: never a penny over it, and never less than what fits."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from pathlib import Path
+
+import pytest
+
+from gateway.coordination.local import LocalCoordination
+from tests.api.limited import Change, gbp, limited, of_connection, of_key, paid, pay
+from tests.conftest import Stack
+from tests.servers import shared_postgres
+
+pytestmark = pytest.mark.anyio
+
+CALLERS = 64
+LIMITS = {
+    "connection": of_connection("bank", amounts=gbp(per_day=3000)),
+    "key": of_key("everything", amounts=gbp(per_day=3000)),
+    "payee": of_connection("bank", amounts=gbp(per_payee_day=3000)),
+}
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def journal(request: pytest.FixtureRequest) -> tuple[str | None, int]:
+    """A journal, and how many gateways share it."""
+    return (None, 1) if request.param == "sqlite" else (shared_postgres().new_database(), 3)
+
+
+async def crowd(stacks: list[Stack], amounts: list[int]) -> list[int]:
+    """What each caller's payout is answered with, all sent at once and shared out over the gateways."""
+    for stack in stacks:  # how many may be sent a second is not what is tested
+        for connection in stack.gateway.connections.values():
+            connection.coordination = LocalCoordination()
+    calls = (pay(stacks[number % len(stacks)], number, amount) for number, amount in enumerate(amounts))
+    return [answer.status_code for answer in await asyncio.gather(*calls)]
+
+
+@pytest.mark.parametrize("limit", LIMITS.values(), ids=LIMITS)
+async def test_equal_payouts_use_a_limit_up_and_do_not_exceed_it(
+    tmp_path: Path, journal: tuple[str | None, int], limit: Change
+) -> None:
+    url, gateways = journal
+    async with limited(tmp_path, limit, journal=url, gateways=gateways) as stacks:
+        answers = await crowd(stacks, [100] * CALLERS)
+        assert (answers.count(201), answers.count(429)) == (30, CALLERS - 30)
+        assert await paid(stacks[0]) == 3000
+
+
+async def test_payouts_of_all_sizes_leave_less_than_the_smallest_that_was_refused(
+    tmp_path: Path, journal: tuple[str | None, int]
+) -> None:
+    url, gateways = journal
+    amounts = [random.Random(number).randint(1, 300) for number in range(CALLERS)]  # noqa: S311
+    async with limited(tmp_path, LIMITS["connection"], journal=url, gateways=gateways) as stacks:
+        answers = await crowd(stacks, amounts)
+        refused = [amount for amount, status in zip(amounts, answers, strict=True) if status == 429]
+        total = await paid(stacks[0])
+        assert sorted(set(answers)) == [201, 429]
+        assert total == sum(amounts) - sum(refused) <= 3000
+        assert min(refused) > 3000 - total
+
+
+async def test_one_key_sent_by_everyone_is_counted_once(tmp_path: Path, journal: tuple[str | None, int]) -> None:
+    url, gateways = journal
+    async with limited(
+        tmp_path, of_connection("bank", amounts=gbp(per_day=1000)), journal=url, gateways=gateways
+    ) as stacks:
+        calls = (pay(stacks[number % gateways], 1, 600) for number in range(CALLERS))
+        assert {answer.status_code for answer in await asyncio.gather(*calls)} == {201}
+        assert (await pay(stacks[0], 2, 400)).status_code == 201
+        assert (await pay(stacks[0], 3, 1)).status_code == 429
+        assert await paid(stacks[0]) == 1000
+
+
+async def test_no_more_writes_are_under_way_than_allowed(tmp_path: Path, journal: tuple[str | None, int]) -> None:
+    url, gateways = journal
+    async with limited(tmp_path, of_connection("bank", concurrency=5), journal=url, gateways=gateways) as stacks:
+        for stack in stacks:  # nobody answers, so that what was accepted stays under way
+            stack.gateway.connections["bank"].upstream.base_url = "http://127.0.0.1:1"
+        answers = await crowd(stacks, [1] * CALLERS)
+        assert (answers.count(202), answers.count(429)) == (5, CALLERS - 5)
