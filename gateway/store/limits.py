@@ -16,6 +16,7 @@ from gateway.store.journal import JournalError, Transaction
 DAY = 24 * 3600 * 1000  # milliseconds
 SOON = 1000  # when to ask again for what is free as soon as another write is answered
 Name = Literal["per_payout", "per_payee_day", "per_day", "currency", "rate", "concurrency"]
+AMOUNTS: tuple[Name, ...] = ("per_payout", "per_payee_day", "per_day")
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,40 +92,33 @@ def _refuse_amount(tx: Transaction, operation: Operation, holder: Holder) -> Non
     limits = amounts.get(currency)
     if limits is None:
         raise OverLimit(holder, "currency", 0, 0, currency)
-    of_payee, of_all = limits.per_payee_day, limits.per_day
-    if limits.per_payout is not None and asked > limits.per_payout:
-        raise OverLimit(holder, "per_payout", limits.per_payout, limits.per_payout, currency)
-    if of_payee is not None:
-        _refuse_day(tx, operation, holder, "per_payee_day", of_payee, operation.payee)
-    if of_all is not None:
-        _refuse_day(tx, operation, holder, "per_day", of_all)
+    given: dict[Name, int] = {name: most for name in AMOUNTS if (most := getattr(limits, name)) is not None}
+    for name, most in given.items():
+        if asked > most:
+            raise OverLimit(holder, name, most, most, currency)
+    if operation.accepted_at is not None and given.keys() - {"per_payout"}:
+        _refuse_day(tx, operation, holder, given, operation.accepted_at)
 
 
-def _refuse_day(
-    tx: Transaction, operation: Operation, holder: Holder, name: Name, most: int, payee: str | None = None
-) -> None:
-    asked, currency, now = operation.minor_units or 0, operation.currency, operation.accepted_at
-    if asked > most:
-        raise OverLimit(holder, name, most, most, currency)
-    if now is None:
-        return
-    spent = _spent(tx, holder, currency, now - now % DAY, payee)
-    if spent > most:
-        tomorrow = now - now % DAY + DAY
-        raise OverLimit(holder, name, most, most - (spent - asked), currency, now, tomorrow)
+def _refuse_day(tx: Transaction, operation: Operation, holder: Holder, given: dict[Name, int], now: int) -> None:
+    asked, today = operation.minor_units or 0, now - now % DAY
+    spent = _spent(tx, operation, holder, today)
+    for name, total in spent.items():
+        most = given.get(name, total)
+        if total > most:
+            raise OverLimit(holder, name, most, most - (total - asked), operation.currency, now, today + DAY)
 
 
-def _spent(tx: Transaction, holder: Holder, currency: str | None, since: int, payee: str | None) -> int:
-    """Minor units that were accepted since the day began and are not proven unexecuted."""
+def _spent(tx: Transaction, operation: Operation, holder: Holder, today: int) -> dict[Name, int]:
+    """Minor units that were accepted since the day began and are not proven unexecuted, this operation's included."""
     sql = (
-        f"SELECT COALESCE(SUM(minor_units), 0) FROM operation WHERE {_column(holder)} = ? AND currency = ?"  # noqa: S608
-        " AND accepted_at >= ? AND accepted_at < ? AND minor_units IS NOT NULL"
-        " AND state NOT IN ('rejected', 'expired', 'cancelled')"
+        "SELECT COALESCE(SUM(CASE WHEN payee = ? THEN minor_units END), 0), COALESCE(SUM(minor_units), 0)"  # noqa: S608
+        f" FROM operation WHERE {_column(holder)} = ? AND currency = ? AND accepted_at >= ? AND accepted_at < ?"
+        " AND minor_units IS NOT NULL AND state NOT IN ('rejected', 'expired', 'cancelled')"
     )
-    parameters = [holder.name, currency, since, since + DAY]
-    if payee is not None:
-        sql, parameters = f"{sql} AND payee = ?", [*parameters, payee]
-    return int(tx.execute(sql, parameters)[0][0])
+    parameters = (operation.payee, holder.name, operation.currency, today, today + DAY)
+    of_payee, of_all = tx.execute(sql, parameters)[0]
+    return {"per_payee_day": int(of_payee), "per_day": int(of_all)}
 
 
 def _column(holder: Holder) -> str:

@@ -5,21 +5,30 @@ from __future__ import annotations
 import asyncio
 import random
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from gateway.coordination.local import LocalCoordination
-from tests.api.limited import Change, gbp, limited, of_connection, of_key, paid, pay
+from tests.api.limited import OTHER, Change, approvals, gbp, limited, of_connection, of_key, paid, pay
 from tests.conftest import Stack
-from tests.servers import shared_postgres
+from tests.servers import shared_postgres, shared_redis
 
 pytestmark = pytest.mark.anyio
 
 CALLERS = 64
+
+
+def both(raw: dict[str, Any]) -> None:
+    of_connection("bank", concurrency=1000, amounts=gbp(per_day=4000))(raw)
+    of_key("everything", amounts=gbp(per_day=3000))(raw)
+
+
 LIMITS = {
     "connection": of_connection("bank", amounts=gbp(per_day=3000)),
     "key": of_key("everything", amounts=gbp(per_day=3000)),
     "payee": of_connection("bank", amounts=gbp(per_payee_day=3000)),
+    "both": both,
 }
 
 
@@ -82,3 +91,39 @@ async def test_no_more_writes_are_under_way_than_allowed(tmp_path: Path, journal
             stack.gateway.connections["bank"].upstream.base_url = "http://127.0.0.1:1"
         answers = await crowd(stacks, [1] * CALLERS)
         assert (answers.count(202), answers.count(429)) == (5, CALLERS - 5)
+
+
+async def test_approvals_that_come_at_once_send_once(tmp_path: Path, journal: tuple[str | None, int]) -> None:
+    """Whoever comes second to a decision is told so, and decides again."""
+    url, gateways = journal
+    policy = {"name": "all", "approvers": 2, "when": {"tenant": ["default"]}}
+    async with limited(tmp_path, approvals(policy), journal=url, gateways=gateways) as stacks:
+
+        async def approved(stack: Stack, operation: dict[str, Any], headers: dict[str, str]) -> None:
+            path, body = (
+                f"/v1/operations/{operation['id']}/approve",
+                {"fingerprint": operation["approval"]["fingerprint"]},
+            )
+            async with asyncio.timeout(20):
+                while (await stack.call.post(path, json=body, headers=headers)).status_code == 409:
+                    pass
+
+        replies = await asyncio.gather(*(pay(stacks[0], number, 100) for number in range(8)))
+        operations = [reply.json()["operation"] for reply in replies]
+        keys = (OTHER, {"Authorization": "Bearer test-payouts:approve"})
+        await asyncio.gather(
+            *(approved(stacks[place % gateways], each, key) for each in operations for place, key in enumerate(keys))
+        )
+        assert [(await pay(stacks[0], number, 100)).status_code for number in range(8)] == [201] * 8
+        assert await paid(stacks[0]) == 800
+
+
+async def test_gateways_that_share_a_redis_share_a_rate(tmp_path: Path) -> None:
+    def shared(raw: dict[str, Any]) -> None:
+        raw["redis"] = {"url": shared_redis().url}
+
+    shared_redis().flush()
+    rate, url = of_key("everything", rate={"per_minute": 0.01, "burst": 5}), shared_postgres().new_database()
+    async with limited(tmp_path, rate, shared, journal=url, gateways=3) as stacks:
+        answers = await crowd(stacks, [1] * CALLERS)
+        assert (answers.count(201), answers.count(429)) == (5, CALLERS - 5)
