@@ -7,6 +7,7 @@ import json
 import logging
 import sys
 from collections.abc import Coroutine
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,7 @@ from gateway import __version__
 from gateway.config import Config, ConfigInvalid, load
 from gateway.conformance.cli import contracts
 from gateway.coordination import RedisUrlInvalid
-from gateway.keys import SCOPES, hashed, new_key
+from gateway.keys import SCOPES, hashed, is_whole, new_key
 from gateway.oncall import audit, operations
 from gateway.plugins import installed
 from gateway.store.journal import JournalRefused
@@ -57,12 +58,12 @@ def main() -> None:
 @click.option("--host", help="Overrides [server] host.")
 @click.option("--port", type=click.IntRange(0, 65535), help="Overrides [server] port.")
 def run(path: Path, host: str | None, port: int | None) -> None:
-    """Serve the API."""
+    """Serve the API. SIGHUP reads the config again; a bad one changes nothing."""
     from gateway.serve import serve
 
     config = _loaded(path)
     address = host or config.server.host, config.server.port if port is None else port
-    _until_interrupted(serve(config, *address))
+    _until_interrupted(serve(config, *address, source=path))
 
 
 @main.command()
@@ -74,12 +75,12 @@ def check(path: Path, as_json: bool) -> None:
         config = load(path)
     except ConfigInvalid as error:
         if as_json:
-            click.echo(
-                json.dumps({"ok": False, "faults": [{"path": where, "message": what} for where, what in error.faults]})
-            )
+            faults = [{"line": line, "path": where, "message": what} for line, where, what in error.placed()]
+            click.echo(json.dumps({"ok": False, "faults": faults}))
         else:
-            for where, what in error.faults:
-                click.echo(f"{click.style(where, bold=True)}: {what}", err=True)
+            for line, where, what in error.placed():
+                at = f"{path}:{line}: " if line else ""
+                click.echo(f"{at}{click.style(where, bold=True)}: {what}", err=True)
         sys.exit(1)
     found = f"{len(config.connections)} connections, {len(config.routes)} routes, {len(config.api_keys)} keys"
     click.echo(json.dumps({"ok": True, "faults": []}) if as_json else f"{path}: valid ({found})")
@@ -143,7 +144,7 @@ def openapi(output: Path | None) -> None:
 
 @main.group()
 def key() -> None:
-    """Make API keys."""
+    """Make and hash API keys."""
 
 
 def _scopes(_context: click.Context, _parameter: click.Parameter, value: str) -> list[str]:
@@ -154,17 +155,44 @@ def _scopes(_context: click.Context, _parameter: click.Parameter, value: str) ->
     return scopes
 
 
+def _names(_context: click.Context, _parameter: click.Parameter, value: str | None) -> list[str] | None:
+    return [name.strip() for name in value.split(",") if name.strip()] if value else None
+
+
 @key.command("new")
 @click.option("--name", required=True, help="Who will use it.")
 @click.option("--scopes", required=True, callback=_scopes, help=f"Separated by commas: {', '.join(SCOPES)}.")
 @click.option("--tenant", default="default", show_default=True, help="Whose operations it sees.")
-def key_new(name: str, scopes: list[str], tenant: str) -> None:
-    """Make a key. It is shown once; the config gets its hash."""
+@click.option("--expires", type=click.DateTime(["%Y-%m-%d"]), help="The first day (UTC) on which it works no more.")
+@click.option("--connections", callback=_names, help="Separated by commas: the only ones that it may use.")
+def key_new(name: str, scopes: list[str], tenant: str, expires: datetime | None, connections: list[str] | None) -> None:
+    """Make a key. It is shown once; the config gets its hash.
+
+    \b
+    Example: payout-gateway key new --name payroll --scopes payouts:read --expires 2027-01-01 --connections bank
+    """
     made = new_key()
     click.echo(f"The key, shown only now:\n\n  {made}\n\nFor the config:\n")
     click.echo("[[api_keys]]")
-    for field, value in {"name": name, "tenant": tenant, "sha256": hashed(made), "scopes": scopes}.items():
-        click.echo(f"{field} = {json.dumps(value)}")
+    fields = {"name": name, "tenant": tenant, "sha256": hashed(made), "scopes": scopes, "connections": connections}
+    for field, value in fields.items():
+        if value is not None:
+            click.echo(f"{field} = {json.dumps(value)}")
+    if expires is not None:
+        click.echo(f"expires = {expires.date()}")
+
+
+@key.command("hash")
+def key_hash() -> None:
+    """Print the hash of a key that is read from standard input, if it is whole.
+
+    \b
+    Example: payout-gateway key hash < the-key
+    """
+    given = sys.stdin.read().strip()
+    if not is_whole(given):
+        raise click.ClickException("not a key that `payout-gateway key new` made: a part of it is missing or mistyped")
+    click.echo(hashed(given))
 
 
 main.add_command(operations)

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-from prometheus_client import CollectorRegistry, Counter, generate_latest
+from collections.abc import Mapping
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, generate_latest
+
+from gateway.coordination import CircuitState, Kind
 
 registry = CollectorRegistry()
 
@@ -30,6 +34,32 @@ alarms = Counter(
     ("connection", "reason"),
     registry=registry,
 )
+circuits = Gauge(
+    "payout_gateway_circuit",
+    "1 for the state of each connection's circuits: closed, open or half_open.",
+    ("connection", "kind", "state"),
+    registry=registry,
+)
+config_reloads = Counter(
+    "payout_gateway_config_reloads",
+    "Reloads of the config by what became of them: applied, invalid or refused.",
+    ("outcome",),
+    registry=registry,
+)
+config_info = Gauge(
+    "payout_gateway_config_info",
+    "1 for the version of the config that is in force.",
+    ("hash",),
+    registry=registry,
+)
+
+
+def show_circuits(states: Mapping[str, Mapping[Kind, CircuitState]]) -> None:
+    """The circuits as they are now: connection to kind to state."""
+    circuits.clear()
+    for connection, kinds in states.items():
+        for kind, state in kinds.items():
+            circuits.labels(connection, kind, state).set(1)
 
 
 def exposition() -> bytes:

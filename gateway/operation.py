@@ -78,6 +78,42 @@ class Approval(msgspec.Struct, frozen=True, kw_only=True):
     expires_at: int
 
 
+class Candidate(msgspec.Struct, frozen=True):
+    """One connection that a call could have gone to. `reserve`: a fallback that was not needed so far."""
+
+    connection: str
+    verdict: Literal["taken", "reserve", "dropped"]
+    why: str
+
+
+class Routing(msgspec.Struct, frozen=True, kw_only=True):
+    """Which connection a call went to, and why. `config`: the version of the config that decided."""
+
+    config: str | None = None
+    route: str | None = None
+    rule: str = "the call names its connection"
+    chosen: str | None = None  # by the config alone, whatever came in between
+    candidates: tuple[Candidate, ...] = ()
+
+    @property
+    def taken(self) -> str | None:
+        return next((item.connection for item in self.candidates if item.verdict == "taken"), None)
+
+    @property
+    def reserve(self) -> tuple[str, ...]:
+        return tuple(item.connection for item in self.candidates if item.verdict == "reserve")
+
+    def dropped(self, connection: str, why: str) -> Routing:
+        """Without one candidate. Was it the one that had taken the call, the next in reserve takes it."""
+        candidates = [
+            Candidate(connection, "dropped", why) if item.connection == connection else item for item in self.candidates
+        ]
+        if connection == self.taken and self.reserve:
+            place = next(place for place, item in enumerate(candidates) if item.verdict == "reserve")
+            candidates[place] = Candidate(candidates[place].connection, "taken", candidates[place].why)
+        return msgspec.structs.replace(self, candidates=tuple(candidates))
+
+
 class Operation(msgspec.Struct, frozen=True, kw_only=True):
     """One write that a caller asked for. It is the idempotency record, too."""
 
@@ -117,6 +153,8 @@ class Operation(msgspec.Struct, frozen=True, kw_only=True):
     decisions: tuple[Decision, ...] = ()
     approval: Approval | None = None
     accepted_at: int | None = None  # by the database's clock; None while it awaits approval
+    routing: Routing = Routing()
+    pinned: bool = False  # an attempt began to leave: no other connection may be tried
     created_at: int
     updated_at: int
 

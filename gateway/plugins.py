@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from functools import cache
 from importlib.metadata import entry_points
 
-from providers.sdk import Provider
+from providers.sdk import Effect, Provider
 
 GROUP = "payout_gateway.providers"
 
@@ -21,3 +21,9 @@ def installed() -> Mapping[str, type[Provider]]:
             raise TypeError(f"entry point {entry.name!r} of {GROUP} must be a Provider with that name")
         found[entry.name] = plugin
     return found
+
+
+@cache
+def offers(provider: str) -> Mapping[str, tuple[Effect, str]]:
+    """What an installed provider offers. Raises KeyError."""
+    return installed()[provider].offers()

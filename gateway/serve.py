@@ -1,17 +1,23 @@
-"""Serves the application with uvicorn, until SIGINT or SIGTERM."""
+"""Serves the application with uvicorn, until SIGINT or SIGTERM. SIGHUP reloads the config."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import signal
 import socket
 from collections.abc import Iterator
+from pathlib import Path
 
 import uvicorn
+from litestar import Litestar
 
 from gateway.api.app import create_app
 from gateway.config import Config
+from gateway.engine.reloading import ConfigRefused, Service
+
+log = logging.getLogger("gateway.config")
 
 
 def listener(host: str, port: int) -> socket.socket:
@@ -28,11 +34,14 @@ def listener(host: str, port: int) -> socket.socket:
     return bound
 
 
-async def serve(config: Config, host: str, port: int, started: asyncio.Event | None = None) -> None:
-    """Runs until a signal. `started` is set when calls are taken."""
+async def serve(
+    config: Config, host: str, port: int, started: asyncio.Event | None = None, source: Path | None = None
+) -> None:
+    """Runs until a signal. `started` is set when calls are taken. SIGHUP makes it read `source` again."""
     bound = listener(host, port)
+    app = create_app(config, source)
     settings = uvicorn.Config(
-        create_app(config),
+        app,
         loop="uvloop",
         http="httptools",
         ws="none",
@@ -44,9 +53,41 @@ async def serve(config: Config, host: str, port: int, started: asyncio.Event | N
     )
     server = _Server(settings, started)
     try:
-        await server.serve(sockets=[bound])
+        with _reloading_on_hangup(app) if source else contextlib.nullcontext():
+            await server.serve(sockets=[bound])
     finally:
         bound.close()
+
+
+@contextlib.contextmanager
+def _reloading_on_hangup(app: Litestar) -> Iterator[None]:
+    """Installed before the start: a SIGHUP that comes early must not end the process."""
+    loop = asyncio.get_running_loop()
+    under_way: set[asyncio.Task[None]] = set()
+
+    def hang_up() -> None:
+        task = loop.create_task(_reload(app))
+        under_way.add(task)
+        task.add_done_callback(under_way.discard)
+
+    loop.add_signal_handler(signal.SIGHUP, hang_up)
+    try:
+        yield
+    finally:
+        loop.remove_signal_handler(signal.SIGHUP)
+
+
+async def _reload(app: Litestar) -> None:
+    service: Service | None = app.state.get("service")
+    if service is None:
+        log.warning("SIGHUP came before the start was done: nothing to reload")
+        return
+    try:
+        await service.reload()
+    except ConfigRefused:  # told where it was found
+        return
+    except Exception:
+        log.exception("the reload failed; config %s stays in force", service.current.version)
 
 
 class _Server(uvicorn.Server):

@@ -17,6 +17,7 @@ from contracts.simulator.demo import ACCOUNTS
 from contracts.simulator.server import RunningSimulator, running
 from gateway.api.app import create_app
 from gateway.config import Config, parse
+from gateway.engine.reloading import Service
 from gateway.engine.service import Gateway
 from gateway.keys import SCOPES, hashed
 from gateway.serve import listener
@@ -36,8 +37,10 @@ class Stack:
     url: str
     call: httpx.AsyncClient
     simulators: dict[str, RunningSimulator]
-    gateway: Gateway
+    service: Service
+    gateway: Gateway  # the one that was in force at the start
     config: dict[str, Any]
+    file: Path  # that a reload reads, if the stack was given one
     keys: dict[str, str] = field(default_factory=dict)
 
     async def write(
@@ -107,9 +110,9 @@ async def four_simulators() -> AsyncIterator[dict[str, RunningSimulator]]:
 
 
 @contextlib.asynccontextmanager
-async def gateway_running(config: Config) -> AsyncIterator[tuple[str, Gateway]]:
+async def gateway_running(config: Config, source: Path | None = None) -> AsyncIterator[tuple[str, Service]]:
     """The gateway on a free loopback port, in this event loop."""
-    app = create_app(config)
+    app = create_app(config, source)
     bound = listener("127.0.0.1", 0)
     settings = uvicorn.Config(app, ws="none", lifespan="on", log_config=None, access_log=False)
     server = uvicorn.Server(settings)
@@ -118,7 +121,7 @@ async def gateway_running(config: Config) -> AsyncIterator[tuple[str, Gateway]]:
     while not server.started and not serving.done():
         await asyncio.sleep(0.001)
     try:
-        yield f"http://127.0.0.1:{bound.getsockname()[1]}", app.state["gateway"]
+        yield f"http://127.0.0.1:{bound.getsockname()[1]}", app.state["service"]
     finally:
         server.should_exit = True
         await serving
@@ -126,11 +129,13 @@ async def gateway_running(config: Config) -> AsyncIterator[tuple[str, Gateway]]:
 
 
 @contextlib.asynccontextmanager
-async def stack_of(raw: dict[str, Any], simulators: dict[str, RunningSimulator]) -> AsyncIterator[Stack]:
-    async with gateway_running(parse(raw)) as (url, gateway):
+async def stack_of(
+    raw: dict[str, Any], simulators: dict[str, RunningSimulator], source: Path | None = None
+) -> AsyncIterator[Stack]:
+    async with gateway_running(parse(raw), source) as (url, service):
         headers = {"Authorization": f"Bearer {TEST_KEY}"}
         async with httpx.AsyncClient(base_url=url, headers=headers, timeout=30, trust_env=False) as call:
-            yield Stack(url, call, simulators, gateway, raw)
+            yield Stack(url, call, simulators, service, service.current, raw, source or Path())
 
 
 @pytest.fixture

@@ -6,6 +6,7 @@ import json
 import signal
 import subprocess
 import sys
+from datetime import date
 from pathlib import Path
 
 import httpx
@@ -14,7 +15,7 @@ from click.testing import CliRunner
 
 from gateway.cli import main
 from gateway.config import parse
-from gateway.keys import KeyRing, hashed
+from gateway.keys import hashed
 from gateway.plugins import installed
 from tests.tour import running_dev
 
@@ -38,7 +39,8 @@ def test_check_speaks_json_to_machines(tmp_path: Path) -> None:
     path.write_text("[server]\nport = 99999\n")
     code, said, _ = invoke("check", "--config", str(path), "--json")
     assert code == 1
-    assert json.loads(said) == {"ok": False, "faults": [{"path": "server.port", "message": "must be 0 to 65535"}]}
+    fault = {"line": 2, "path": "server.port", "message": "must be 0 to 65535"}
+    assert json.loads(said) == {"ok": False, "faults": [fault]}
 
 
 def test_check_accepts_what_run_accepts(tmp_path: Path) -> None:
@@ -66,12 +68,13 @@ def test_providers_shows_what_the_plugins_define() -> None:
 def test_a_new_key_works_once_its_toml_is_pasted() -> None:
     import tomllib
 
-    code, said, _ = invoke("key", "new", "--name", "payroll", "--scopes", "payouts:read,payouts:write")
+    scopes = "payouts:read,payouts:write"
+    code, said, _ = invoke("key", "new", "--name", "payroll", "--scopes", scopes, "--expires", "2027-01-01")
     assert code == 0
     key = next(line.strip() for line in said.splitlines() if line.strip().startswith("pgk_"))
     config = parse(tomllib.loads(said[said.index("[[api_keys]]") :]))
-    assert config.api_keys[0].sha256 == hashed(key)
-    assert KeyRing([]).find(key) is None
+    assert config.api_keys[0].hashes == (hashed(key),)
+    assert config.api_keys[0].expires == date(2027, 1, 1)
 
 
 @pytest.mark.parametrize("scopes", ["payouts:all", ""])

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from gateway.config import ConfigInvalid, load, parse
+from tests.issuer import section
 
 GOOD: dict[str, Any] = {
     "connections": {
@@ -62,19 +63,25 @@ def policy(**changes: Any) -> Change:
 
     def change(raw: dict[str, Any]) -> None:
         raw["approvals"] = [POLICY | changes]
-        scopes = {"payroll": "payouts:write", "manager": "payouts:approve"}
-        raw["api_keys"] = [{"name": name, "sha256": "a" * 64, "scopes": [scope]} for name, scope in scopes.items()]
+        raw["api_keys"] = [
+            {"name": "payroll", "sha256": "a" * 64, "scopes": ["payouts:write"]},
+            {"name": "manager", "sha256": "b" * 64, "scopes": ["payouts:approve"]},
+        ]
 
     return change
 
 
+def issuer(**changes: Any) -> dict[str, Any]:
+    return section(jwks_url="https://login.example.test/jwks", **changes)
+
+
 BROKEN = [
-    (put("serverr", value={}), "the file", "serverr"),
+    (put("serverr", value={}), "serverr", "did you mean 'server'?"),
     (put("server", value={"port": "8080"}), "server.port", "integer"),
     (put("server", value={"port": 70000}), "server.port", "0 to 65535"),
     (put("server", value={"wait": 600}), "server.wait", "60"),
     (put("journal", value={"url": "mysql://x"}), "journal.url", "sqlite"),
-    (put("connections", "aff", "provider", value="ledgr"), "connections.aff.provider", "there is firstpromoter"),
+    (put("connections", "aff", "provider", value="ledgr"), "connections.aff.provider", "did you mean 'ledger'?"),
     (put("connections", "aff", "base_url", value="ftp://x"), "connections.aff.base_url", "https"),
     (put("connections", "aff", "base_url", value="http://ledger.test"), "connections.aff.base_url", "loopback"),
     (put("connections", "aff", "base_url", value="https://u:p@x.test"), "connections.aff.base_url", "no user"),
@@ -82,7 +89,7 @@ BROKEN = [
     (put("connections", "aff", "base_url", value="https://[x"), "connections.aff.base_url", "not a URL"),
     (put("connections", "Aff!", value=GOOD["connections"]["aff"]), "connections.Aff!", "a-z"),
     (put("connections", "sway", "currency", value="XXY"), "connections.sway.currency", "ISO 4217"),
-    (put("connections", "sway", "settings", value={"bulk": "ids"}), "connections.sway.settings", "bulk"),
+    (put("connections", "sway", "settings", value={"bulk": "ids"}), "connections.sway.settings.bulk", "bulk_key"),
     (put("connections", "aff", "timeout", value=0), "connections.aff.timeout", "more than 0"),
     (put("connections", "aff", "credentials", value={"token": "env:X"}), "connections.aff.credentials", "access_token"),
     (
@@ -100,17 +107,30 @@ BROKEN = [
         "connections.aff.credentials.access_token",
         "cannot read",
     ),
+    (
+        put("connections", "aff", "credentials", value={"access_token": ["env:TEST_LEDGER_TOKEN", "env:TEST_OLD"]}),
+        "connections.aff.credentials.access_token",
+        "TEST_OLD",
+    ),
+    (
+        put("connections", "aff", "credentials", value={"access_token": ["env:TEST_LEDGER_TOKEN"] * 3}),
+        "connections.aff.credentials.access_token",
+        "more than 2",
+    ),
     (put("routes", 0, "to", value=["nobody"]), "routes.0.to", "no connection 'nobody'"),
     (put("routes", 0, "to", value=[]), "routes.0.to", "at least one"),
     (put("routes", 0, "when", value={"operation": ["pay"]}), "routes.0.when.operation", "'pay'"),
     (put("routes", value=[GOOD["routes"][0], GOOD["routes"][0]]), "routes.1.name", "there already"),
     (put("api_keys", 0, "sha256", value="abc"), "api_keys.0.sha256", "64 hex digits"),
+    (put("api_keys", 0, "sha256", value=["a" * 64, "a" * 64]), "api_keys.0.sha256", "one key is one caller"),
+    (put("api_keys", 0, "sha256", value=["a" * 64, "b" * 64, "c" * 64]), "api_keys.0.sha256", "more than 2"),
+    (put("api_keys", 0, "expires", value="soon"), "api_keys.0.expires", "date"),
     (put("api_keys", 0, "scopes", value=["payouts:all"]), "api_keys.0.scopes.0", "payouts:all"),
     (put("api_keys", 0, "scopes", value=[]), "api_keys.0.scopes", "at least one"),
     (put("api_keys", 0, "connections", value=["nobody"]), "api_keys.0.connections", "no connection"),
-    (put("connections", "sway", "limits", value={"per_day": 1}), "connections.sway.limits", "per_day"),
+    (put("connections", "sway", "limits", value={"per_day": 1}), "connections.sway.limits.per_day", "no such key"),
     (limit(per_day=0), "connections.bank.limits.amounts.GBP.per_day", "must be 1 to"),
-    (limit(per_day=10.5), "connections.bank.limits.amounts.GBP.per_day", "10.5"),
+    (limit(per_day=10.5), "connections.bank.limits.amounts.GBP.per_day", "integer"),
     (limit(), "connections.bank.limits.amounts.GBP", "limits nothing"),
     (limit("XXY", per_day=1), "connections.bank.limits.amounts.XXY", "ISO 4217"),
     (limit(per_payout=11, per_day=10), "connections.bank.limits.amounts.GBP.per_payout", "more than per_day"),
@@ -142,8 +162,22 @@ BROKEN = [
     (policy(approvers=2), "approvals.0.approvers", "1 other keys of tenant default could approve what payroll asks"),
     (policy(approvers=0), "approvals.0.approvers", "minimum of 1"),
     (policy(expires_after=59), "approvals.0.expires_after", "60"),
-    (policy(threshold=1), "approvals.0", "threshold"),
+    (policy(threshold=1), "approvals.0.threshold", "no such key"),
     (put("approvals", value=[POLICY, POLICY]), "approvals.1.name", "there already"),
+    (put("issuers", value=[issuer(algorithms=["HS256"])]), "issuers.0.algorithms.0", "HS256"),
+    (put("issuers", value=[issuer(algorithms=["none"])]), "issuers.0.algorithms.0", "none"),
+    (put("issuers", value=[issuer(algorithms=[])]), "issuers.0.algorithms", "less than 1"),
+    (put("issuers", value=[section()]), "issuers.0", "jwks_url, or jwks_file"),
+    (put("issuers", value=[issuer(jwks_file="/not/there")]), "issuers.0", "jwks_url, or jwks_file"),
+    (put("issuers", value=[section(jwks_file="/not/there")]), "issuers.0.jwks_file", "/not/there"),
+    (put("issuers", value=[section(jwks_url="http://login.test/jwks")]), "issuers.0.jwks_url", "loopback"),
+    (put("issuers", value=[issuer(audience="")]), "issuers.0.audience", "`aud`"),
+    (put("issuers", value=[issuer(issuer="two words")]), "issuers.0.issuer", "`iss`"),
+    (put("issuers", value=[issuer(), issuer(name="other")]), "issuers.1.issuer", "there already"),
+    (put("issuers", value=[issuer(connections=["nobody"])]), "issuers.0.connections", "no connection"),
+    (put("issuers", value=[issuer(scopes={"values": {}})]), "issuers.0.scopes.values", "at least one scope"),
+    (put("issuers", value=[issuer(scopes={"values": {"x": ["all"]}})]), "issuers.0.scopes.values.x.0", "all"),
+    (put("issuers", value=[issuer(tenant={"claim": "org", "values": {}})]), "issuers.0.tenant.values", "one tenant"),
 ]
 
 

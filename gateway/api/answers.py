@@ -9,10 +9,23 @@ import msgspec
 from litestar import Response
 
 from gateway.api.problems import REJECTIONS, ApiError, Problem
+from gateway.coordination import CircuitState
 from gateway.engine.connection import Connection
 from gateway.engine.intent import CreateBody, intent_of
 from gateway.engine.listing import Omitted
-from gateway.operation import Approval, Attempt, Decision, Observation, Operation, Reason, State, Step, instant
+from gateway.operation import (
+    Approval,
+    Attempt,
+    Candidate,
+    Decision,
+    Observation,
+    Operation,
+    Reason,
+    Routing,
+    State,
+    Step,
+    instant,
+)
 from providers.sdk import (
     FINAL,
     Figures,
@@ -114,6 +127,15 @@ class Next(msgspec.Struct, frozen=True):
     at: str
 
 
+class RoutingAnswer(msgspec.Struct, frozen=True, kw_only=True):
+    """Why the operation is where it is. `config`: the version of the config that decided."""
+
+    config: str | None
+    route: str | None
+    rule: str
+    candidates: tuple[Candidate, ...]
+
+
 class OperationAnswer(msgspec.Struct, frozen=True, kw_only=True):
     """What became of a write, attempt by attempt."""
 
@@ -129,6 +151,7 @@ class OperationAnswer(msgspec.Struct, frozen=True, kw_only=True):
     detail: str | None
     attribution: str | None
     carried: tuple[str, ...]
+    routing: RoutingAnswer
     attempts: list[AttemptAnswer]
     decisions: list[DecisionAnswer]
     approval: ApprovalAnswer | msgspec.UnsetType = msgspec.UNSET
@@ -228,6 +251,13 @@ class Health(msgspec.Struct, frozen=True):
     detail: str | None
 
 
+class Circuits(msgspec.Struct, frozen=True):
+    """An open circuit lets nothing pass but a probe now and then: the provider was unreachable, or failed, in a row."""
+
+    read: CircuitState
+    write: CircuitState
+
+
 class Capability(msgspec.Struct, frozen=True):
     """One call that a connection offers. `effect` says what repeating it would do."""
 
@@ -236,16 +266,23 @@ class Capability(msgspec.Struct, frozen=True):
 
 
 class ConnectionAnswer(msgspec.Struct, frozen=True, kw_only=True):
+    """`state` is the config's: a draining one takes no new payouts, a paused one no writes."""
+
     name: str
     provider: str
     currency: str | None
+    state: str
     capabilities: list[Capability]
     statuses: dict[str, PayoutStatus]
     health: Health
+    circuits: Circuits
 
 
 class ConnectionList(msgspec.Struct, frozen=True):
+    """`config`: the version of the config that they are of."""
+
     data: list[ConnectionAnswer]
+    config: str
 
 
 def payout_answer(
@@ -304,6 +341,7 @@ def operation_answer(operation: Operation, attempts: Sequence[Attempt]) -> Opera
         detail=operation.detail,
         attribution=operation.attribution,
         carried=operation.carried,
+        routing=routing_answer(operation.routing),
         attempts=[_attempt(attempt) for attempt in attempts],
         decisions=[_decision(decision) for decision in operation.decisions],
         approval=_approval(operation, operation.approval) if operation.approval else msgspec.UNSET,
@@ -311,6 +349,10 @@ def operation_answer(operation: Operation, attempts: Sequence[Attempt]) -> Opera
         created_at=instant(operation.created_at),
         updated_at=instant(operation.updated_at),
     )
+
+
+def routing_answer(routing: Routing) -> RoutingAnswer:
+    return RoutingAnswer(config=routing.config, route=routing.route, rule=routing.rule, candidates=routing.candidates)
 
 
 def _attempt(attempt: Attempt) -> AttemptAnswer:

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any
 
 import msgspec
 from litestar import Litestar, Response, Router
 from litestar.datastructures import State
 from litestar.handlers import HTTPRouteHandler
+from litestar.types import ASGIApp, Receive, Scope, Send
 
 from gateway.api import (
+    admin,
     bulk,
     connections,
     files,
@@ -26,9 +29,10 @@ from gateway.api import (
 from gateway.api.endpoint import ApiRequest, authorise, declared, endpoint
 from gateway.api.problems import handle
 from gateway.config import Config
-from gateway.engine.service import opened
+from gateway.engine.reloading import opened
+from gateway.engine.service import Gateway
 
-MODULES = (payouts, bulk, files, requests, settings, operations, connections, native, health, openapi)
+MODULES = (payouts, bulk, files, requests, settings, operations, connections, native, admin, health, openapi)
 HANDLERS: list[HTTPRouteHandler] = [handler for module in MODULES for handler in module.HANDLERS]
 
 
@@ -52,20 +56,35 @@ def document() -> dict[str, Any]:
     return openapi.build(HANDLERS)
 
 
-def create_app(config: Config) -> Litestar:
-    """The application over one config. The journal and the connections open when it starts."""
+def _by_one_gateway(app: ASGIApp) -> ASGIApp:
+    """A call is answered by the gateway in force when it begins, to its last byte, whatever is reloaded meanwhile."""
+
+    async def answer(scope: Scope, receive: Receive, send: Send) -> None:
+        gateway: Gateway = scope["litestar_app"].state["service"].current
+        scope["state"]["gateway"] = gateway
+        with gateway.uses.one():
+            await app(scope, receive, send)
+
+    return answer
+
+
+def create_app(config: Config, source: Path | None = None) -> Litestar:
+    """The application over one config. The journal and the connections open when it starts.
+
+    `source`: the file that a reload reads.
+    """
 
     @asynccontextmanager
     async def lifespan(app: Litestar) -> AsyncIterator[None]:
-        async with opened(config) as gateway:
-            app.state["gateway"] = gateway
-            app.state["keys"] = gateway.keys
+        async with opened(config, source) as service:
+            app.state["service"] = service
             yield
 
     guarded = Router("/", route_handlers=[*_options(), *HANDLERS], guards=[authorise])
     return Litestar(
         route_handlers=[guarded, openapi.static_files()],
         lifespan=[lifespan],
+        middleware=[_by_one_gateway],
         exception_handlers={Exception: handle},
         request_max_body_size=config.server.body_limit,
         openapi_config=None,

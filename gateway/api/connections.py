@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from litestar import Response
 
-from gateway.api.answers import Capability, ConnectionAnswer, ConnectionList, Health, json_answer
+from gateway.api.answers import Capability, Circuits, ConnectionAnswer, ConnectionList, Health, json_answer
 from gateway.api.context import gateway_of
 from gateway.api.endpoint import ApiRequest, caller_of, endpoint
 from gateway.api.payouts import NoParameters
 from gateway.api.reading import parameters
+from gateway.coordination import Kind
 from gateway.engine.connection import Connection
 
 
@@ -23,20 +24,23 @@ from gateway.engine.connection import Connection
 )
 async def get_connections(request: ApiRequest) -> Response[bytes]:
     parameters(request, NoParameters)
-    caller, connections = caller_of(request), gateway_of(request).connections
-    usable = [item for name, item in sorted(connections.items()) if caller.may_use(name)]
-    return json_answer(ConnectionList([_shown(item) for item in usable]))
+    caller, gateway = caller_of(request), gateway_of(request)
+    usable = [item for name, item in sorted(gateway.connections.items()) if caller.may_use(name)]
+    return json_answer(ConnectionList([await _shown(item) for item in usable], gateway.version))
 
 
-def _shown(connection: Connection) -> ConnectionAnswer:
+async def _shown(connection: Connection) -> ConnectionAnswer:
     provider = connection.provider
+    circuits = await connection.circuits()
     return ConnectionAnswer(
         name=connection.name,
         provider=provider.name,
         currency=provider.account.currency,
+        state=connection.state,
         capabilities=[Capability(name, effect) for name, (effect, _) in connection.offers.items()],
         statuses=dict(provider.statuses),
         health=Health("held" if connection.held else "ok", connection.held),
+        circuits=Circuits(circuits[Kind.READ], circuits[Kind.WRITE]),
     )
 
 

@@ -10,16 +10,23 @@ from gateway.api.problems import ApiError
 from gateway.api.reading import body_of, idempotency_key, wait_of
 from gateway.engine.connection import Connection
 from gateway.engine.intent import Intent, fingerprint
+from gateway.engine.reloading import Service
 from gateway.engine.service import Gateway
 from gateway.operation import Attempt, Kind, Operation, State
-from gateway.store.journal import JournalUnavailable, attempts_of
+from gateway.store.journal import Accepted, JournalUnavailable, attempts_of
 from providers.sdk import Mark
 
 REPLAYED = "Idempotent-Replayed"
 
 
+def service_of(request: ApiRequest) -> Service:
+    found: Service = request.app.state["service"]
+    return found
+
+
 def gateway_of(request: ApiRequest) -> Gateway:
-    found: Gateway = request.app.state["gateway"]
+    """The gateway that answers this call."""
+    found: Gateway = request.scope["state"]["gateway"]
     return found
 
 
@@ -53,15 +60,15 @@ async def write_mark(request: ApiRequest, action: str, kind: Kind, path: str) ->
     return await write(request, intent)
 
 
-async def write(request: ApiRequest, intent: Intent, created: bool = False) -> Response[bytes]:
-    """Accepts a write, waits as long as the caller wants, and answers with what is proven by then."""
-    gateway = gateway_of(request)
-    accepted = await gateway.writer.submit(intent)
+async def write(request: ApiRequest, intent: Intent) -> Response[bytes]:
+    """Accepts a write, and answers it."""
+    return await answer_write(request, await gateway_of(request).writer.submit(intent))
+
+
+async def answer_write(request: ApiRequest, accepted: Accepted, created: bool = False) -> Response[bytes]:
+    """Waits as long as the caller wants, and answers with what is proven by then."""
+    gateway, replayed = gateway_of(request), accepted.replayed
     operation = await gateway.writer.settle(accepted.operation, wait_of(request, gateway.config.wait))
-    return await answer_write(gateway, operation, accepted.replayed, created)
-
-
-async def answer_write(gateway: Gateway, operation: Operation, replayed: bool, created: bool) -> Response[bytes]:
     shown = operation_answer(operation, await known_attempts(gateway, operation))
     headers = {REPLAYED: "true"} if replayed else {}
     if operation.state is State.REJECTED:

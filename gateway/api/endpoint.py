@@ -12,7 +12,8 @@ from litestar.connection import ASGIConnection
 from litestar.handlers import BaseRouteHandler, HTTPRouteHandler
 
 from gateway.api.problems import ApiError
-from gateway.keys import Caller, KeyRing
+from gateway.callers import Callers
+from gateway.keys import Caller
 
 ApiRequest = Request[Any, Any, Any]
 Handler = Callable[[ApiRequest], Awaitable[Response[Any]]]
@@ -80,10 +81,10 @@ async def authorise(connection: ASGIConnection[Any, Any, Any, Any], handler: Bas
     scope = declared(handler).scope
     if scope is None:
         return
-    keys: KeyRing = connection.app.state["keys"]
+    callers: Callers = connection.scope["state"]["gateway"].callers
     presented = connection.headers.getall("authorization", [])
     kind, _, key = presented[0].partition(" ") if len(presented) == 1 else ("", "", "")
-    caller = keys.find(key.strip()) if kind.lower() == "bearer" else None
+    caller = await callers.find(key.strip()) if kind.lower() == "bearer" else None
     if caller is None:
         raise ApiError("unauthenticated")
     require_scope(caller, scope)

@@ -7,9 +7,10 @@ from litestar import Response
 
 from gateway import __version__, metrics
 from gateway.api.answers import json_answer
-from gateway.api.context import gateway_of
+from gateway.api.context import gateway_of, service_of
 from gateway.api.endpoint import ApiRequest, endpoint
 from gateway.api.problems import ApiError
+from gateway.operation import instant
 from gateway.store.journal import Transaction
 
 
@@ -18,13 +19,26 @@ class Live(msgspec.Struct, frozen=True):
     version: str
 
 
+class ReloadAnswer(msgspec.Struct, frozen=True):
+    """What became of the last reload. `at_fault`: the paths in the file; the log and `check` say what is wrong."""
+
+    outcome: str
+    at: str
+    at_fault: tuple[str, ...]
+
+
 class Ready(msgspec.Struct, frozen=True):
-    """`connections`: each one's health, `ok` or `held`. `shared`: whether Redis is heard. Neither makes us unready."""
+    """`connections`: each one's health, `ok` or `held`. `shared`: whether Redis is heard. `config`: its version.
+
+    None of them makes us unready.
+    """
 
     status: str
     connections: dict[str, str]
     shared: str
     recovering: str | None
+    config: str
+    last_reload: ReloadAnswer | None
 
 
 @endpoint("GET", "/health/live", scope=None, summary="The process runs", answers={200: Live})
@@ -47,7 +61,13 @@ async def get_ready(request: ApiRequest) -> Response[bytes]:
     except Exception:
         raise ApiError("journal_unavailable") from None
     health = {name: "held" if item.held else "ok" for name, item in gateway.connections.items()}
-    return json_answer(Ready("ok", health, str(gateway.coordination.health()), gateway.runner.recovery.why))
+    shared, recovering = str(gateway.coordination.health()), gateway.runner.recovery.why
+    return json_answer(Ready("ok", health, shared, recovering, gateway.version, _last_reload(request)))
+
+
+def _last_reload(request: ApiRequest) -> ReloadAnswer | None:
+    last = service_of(request).last
+    return ReloadAnswer(last.outcome, instant(last.at), last.at_fault) if last else None
 
 
 def _touch(tx: Transaction) -> None:
@@ -63,6 +83,8 @@ def _touch(tx: Transaction) -> None:
     media="text/plain",
 )
 async def get_metrics(request: ApiRequest) -> Response[bytes]:
+    connections = gateway_of(request).connections
+    metrics.show_circuits({name: await item.circuits() for name, item in connections.items()})
     return Response(metrics.exposition(), media_type="text/plain; version=0.0.4; charset=utf-8")
 
 

@@ -11,12 +11,12 @@ from litestar import Response
 from litestar.handlers import HTTPRouteHandler
 
 from gateway.api.answers import PayoutAnswer, PayoutList, WriteAnswer, json_answer, payout_answer
-from gateway.api.context import addressed, gateway_of, write, write_mark
+from gateway.api.context import addressed, answer_write, gateway_of, write_mark
 from gateway.api.endpoint import ApiRequest, caller_of, endpoint
 from gateway.api.problems import ApiError, Fault
 from gateway.api.reading import body_of, idempotency_key, parameters
 from gateway.engine.connection import Connection
-from gateway.engine.intent import CreateBody, Intent, fingerprint
+from gateway.engine.intent import CreateBody
 from gateway.engine.listing import Merged, Omitted, created_between, merged
 from gateway.store.journal import Transaction, known_references
 from providers.sdk import ListQuery, Mark, Page, Payout, PayoutStatus, UnknownCurrency, exponent
@@ -77,21 +77,8 @@ async def create_payout(request: ApiRequest) -> Response[bytes]:
     key = idempotency_key(request)
     body = await body_of(request, CreateBody)
     _refuse_wrong_order(body)
-    gateway, caller = gateway_of(request), caller_of(request)
-    connection = gateway.router.one(caller, "create", body.connection, currency=body.amount.currency)
-    fixed = connection.provider.account.currency
-    if fixed and fixed != body.amount.currency:
-        raise ApiError("field_refused", errors=[Fault("/amount/currency", f"{connection.name} pays in {fixed}")])
-    intent = Intent(
-        tenant=caller.tenant,
-        maker=caller.name,
-        key=key,
-        fingerprint=fingerprint("POST", "/v1/payouts", body),
-        action="create",
-        connection=connection.name,
-        body=body,
-    )
-    return await write(request, intent, created=True)
+    accepted = await gateway_of(request).writer.create(caller_of(request), key, body)
+    return await answer_write(request, accepted, created=True)
 
 
 def _refuse_wrong_order(body: CreateBody) -> None:

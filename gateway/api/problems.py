@@ -23,6 +23,7 @@ from gateway.engine.errors import (
     UnknownConnection,
 )
 from gateway.engine.listing import CursorInvalid
+from gateway.engine.reloading import ConfigRefused
 from gateway.operation import Operation, Reason
 from gateway.store.journal import (
     DuplicateReference,
@@ -58,8 +59,8 @@ KINDS = {
         Kind("invalid_body", 400, "The body has fields that are wrong"),
         Kind("invalid_parameter", 400, "A parameter of the URL is wrong"),
         Kind("idempotency_key_invalid", 400, "Send exactly one Idempotency-Key of 1 to 128 visible ASCII characters"),
-        Kind("unauthenticated", 401, "Send a known API key as Authorization: Bearer"),
-        Kind("missing_scope", 403, "This API key lacks the scope for this call"),
+        Kind("unauthenticated", 401, "Send a known API key, or a token of a known issuer, as Authorization: Bearer"),
+        Kind("missing_scope", 403, "This caller lacks the scope for this call"),
         Kind("same_person", 403, "Another key than the maker's must decide this"),
         Kind("not_found", 404, "There is nothing here"),
         Kind("unknown_connection", 404, "There is no such connection"),
@@ -73,6 +74,7 @@ KINDS = {
         Kind("decision_refused", 409, "The operation's state does not allow this"),
         Kind("body_too_large", 413, "The body is too large"),
         Kind("unsupported_media_type", 415, "Send application/json"),
+        Kind("config_refused", 422, "The config cannot be taken in force; the one before stays"),
         Kind("field_refused", 422, "The provider cannot carry a field of this call"),
         Kind("idempotency_key_reused", 422, "This Idempotency-Key belongs to another request"),
         Kind("not_offered", 422, "This connection cannot answer this call"),
@@ -157,6 +159,8 @@ def from_error(error: Exception, tenant: str | None = None) -> ApiError:
             return ApiError("field_refused", errors=[Fault(error.pointer, error.message)])
         case PluginNotOffered():
             return ApiError("not_offered", f"the provider does not offer {error.capability} as it is configured")
+        case ConfigRefused():
+            return ApiError("config_refused", errors=[Fault(path, message) for path, message in error.faults])
         case EngineError():
             return _engine(error)
         case JournalError():

@@ -14,6 +14,7 @@ from jsonschema_rs import Draft202012Validator, ValidationError, ValidationError
 
 from gateway.api.endpoint import ApiRequest
 from gateway.api.problems import ApiError, Fault
+from gateway.redaction import without_value
 
 T = TypeVar("T", bound=msgspec.Struct)
 
@@ -91,7 +92,7 @@ def _named(error: ValidationError) -> Iterator[Fault]:
         case ValidationErrorKind.UniqueItems():
             yield from (Fault(f"{at}/{place}", "stands twice") for place in _repeated(error.instance))
         case _:
-            yield Fault(at, _message(error.message))
+            yield Fault(at, without_value(error.message))
 
 
 def _repeated(items: Any) -> Iterator[int]:
@@ -104,11 +105,6 @@ def _repeated(items: Any) -> Iterator[int]:
 
 def _escaped(part: str | int) -> str:
     return str(part).replace("~", "~0").replace("/", "~1")
-
-
-def _message(text: str) -> str:
-    """A validator's message without the value, which may be a bank account."""
-    return re.sub(r'^(".*"|\{.*\}|\[.*\]|-?[0-9.eE+]+|true|false|null) ', "the value ", text, flags=re.DOTALL)[:200]
 
 
 def _pointer(message: str) -> str:

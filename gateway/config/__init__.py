@@ -7,17 +7,20 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
-from jsonschema_rs import Draft202012Validator
 
 from gateway.config.faults import faults_of
+from gateway.config.lines import lines_of
+from gateway.config.matching import READS, Ask, mismatch
 from gateway.config.model import (
     AmountLimits,
+    AmountRange,
     ApiKey,
     ApprovalPolicy,
     ApprovalWhen,
     Audit,
     Config,
     Connection,
+    Issuer,
     Journal,
     Limits,
     Operations,
@@ -26,20 +29,27 @@ from gateway.config.model import (
     Redis,
     Route,
     Server,
+    Target,
     When,
 )
 from gateway.config.plugin import ConfigInvalid, build_provider
 from gateway.config.secrets import journal_url, redis_url, resolve_secret
+from gateway.config.shape import faults_of_shape
+from gateway.config.shape import schema as config_schema
 
 __all__ = [
+    "READS",
     "AmountLimits",
+    "AmountRange",
     "ApiKey",
     "ApprovalPolicy",
     "ApprovalWhen",
+    "Ask",
     "Audit",
     "Config",
     "ConfigInvalid",
     "Connection",
+    "Issuer",
     "Journal",
     "Limits",
     "Operations",
@@ -48,10 +58,13 @@ __all__ = [
     "Redis",
     "Route",
     "Server",
+    "Target",
     "When",
     "build_provider",
+    "config_schema",
     "journal_url",
     "load",
+    "mismatch",
     "parse",
     "redis_url",
     "resolve_secret",
@@ -61,7 +74,8 @@ __all__ = [
 def load(path: Path) -> Config:
     """Reads and checks a file. Raises ConfigInvalid."""
     try:
-        return parse(tomllib.loads(path.read_text("utf-8")))
+        text = path.read_text("utf-8")
+        return _parsed(tomllib.loads(text), text)
     except OSError as error:
         raise ConfigInvalid([(str(path), error.strerror or "cannot be read")]) from None
     except UnicodeDecodeError:
@@ -70,10 +84,18 @@ def load(path: Path) -> Config:
         raise ConfigInvalid([(str(path), f"is not TOML: {error}")]) from None
 
 
+def _parsed(raw: dict[str, Any], text: str) -> Config:
+    try:
+        return parse(raw)
+    except ConfigInvalid as error:
+        error.lines = lines_of(text)
+        raise
+
+
 def parse(raw: dict[str, Any]) -> Config:
     """Checks a parsed file: first its shape, then what it means. Raises ConfigInvalid."""
-    validator = Draft202012Validator(msgspec.json.schema(Config))
-    shape = [(_dotted(error.instance_path), error.message) for error in validator.iter_errors(raw)]
+    raw = msgspec.to_builtins(raw)  # TOML has dates; JSON Schema and the fields below know them as strings
+    shape = faults_of_shape(raw)
     if shape:
         raise ConfigInvalid(shape)
     config = msgspec.convert(raw, Config)
@@ -81,7 +103,3 @@ def parse(raw: dict[str, Any]) -> Config:
     if faults:
         raise ConfigInvalid(faults)
     return config
-
-
-def _dotted(path: list[str | int]) -> str:
-    return ".".join(str(part) for part in path) or "the file"

@@ -4,20 +4,21 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from urllib.parse import urlsplit
 
+from gateway.config.callers import issuer_faults
 from gateway.config.limit_faults import approval_faults, limit_faults
 from gateway.config.model import Config, Connection
 from gateway.config.plugin import credentials_of, settings_of
+from gateway.config.route_faults import route_faults
 from gateway.config.secrets import journal_url, redis_url, resolve_secret
+from gateway.config.suggesting import meant
+from gateway.config.urls import url_faults
 from gateway.keys import SCOPES
 from gateway.plugins import installed
-from providers.sdk import CAPABILITIES, Provider, UnknownCurrency, exponent
+from providers.sdk import Provider, UnknownCurrency, exponent
 
 NAME = re.compile(r"[a-z][a-z0-9_-]{0,31}")
 LEASE_MARGIN = 15  # seconds for minting a token before the send, and for recording after it
-# What a route may name: the calls that pick a connection by themselves.
-ROUTED = ("create", "list_payouts", "stats", "export", "list_requests")
 
 
 def faults_of(config: Config) -> Iterator[tuple[str, str]]:
@@ -25,8 +26,9 @@ def faults_of(config: Config) -> Iterator[tuple[str, str]]:
     yield from _operations_faults(config)
     for name, connection in config.connections.items():
         yield from _connection_faults(name, connection)
-    yield from _route_faults(config)
+    yield from route_faults(config)
     yield from _key_faults(config)
+    yield from issuer_faults(config)
     yield from limit_faults(config)
     yield from approval_faults(config)
 
@@ -84,10 +86,10 @@ def _connection_faults(name: str, connection: Connection) -> Iterator[tuple[str,
     if plugin is None:
         yield (
             f"{path}.provider",
-            f"{connection.provider!r} is not installed; there is {', '.join(installed())}",
+            f"{connection.provider!r} is not installed{meant(connection.provider, installed())}",
         )
         return
-    yield from _url_faults(f"{path}.base_url", connection.base_url)
+    yield from url_faults(f"{path}.base_url", connection.base_url)
     yield from _currency_faults(path, plugin, connection.currency)
     if not 0 < connection.timeout <= 120:
         yield f"{path}.timeout", "must be more than 0 and at most 120 seconds"
@@ -95,24 +97,6 @@ def _connection_faults(name: str, connection: Connection) -> Iterator[tuple[str,
     settings_of(path, plugin, connection, faults)
     credentials_of(path, plugin, connection, faults)
     yield from faults
-
-
-def _url_faults(path: str, url: str) -> Iterator[tuple[str, str]]:
-    try:
-        parts = urlsplit(url)
-        host = parts.hostname
-        _ = parts.port
-    except ValueError:
-        yield path, "is not a URL"
-        return
-    if parts.scheme not in ("https", "http") or not host:
-        yield path, "must be an https URL"
-    elif parts.scheme == "http" and host not in ("127.0.0.1", "localhost", "::1"):
-        yield path, "plain http is allowed for loopback only"
-    if parts.username or parts.query or parts.fragment:
-        yield path, "holds no user, query or fragment"
-    if any(segment in (".", "..") for segment in parts.path.split("/")):
-        yield path, "holds no dot segments"
 
 
 def _currency_faults(path: str, plugin: type[Provider], currency: str | None) -> Iterator[tuple[str, str]]:
@@ -126,29 +110,17 @@ def _currency_faults(path: str, plugin: type[Provider], currency: str | None) ->
         yield f"{path}.currency", str(error)
 
 
-def _route_faults(config: Config) -> Iterator[tuple[str, str]]:
-    seen: set[str] = set()
-    for place, route in enumerate(config.routes):
-        path = f"routes.{place}"
-        if route.name in seen:
-            yield f"{path}.name", f"{route.name!r} is there already"
-        seen.add(route.name)
-        if not route.to:
-            yield f"{path}.to", "must name at least one connection"
-        for target in route.to:
-            if target not in config.connections:
-                yield f"{path}.to", f"there is no connection {target!r}"
-        for operation in route.when.operation or ():
-            if operation not in CAPABILITIES:
-                yield f"{path}.when.operation", f"{operation!r} is none of {', '.join(ROUTED)}"
-
-
 def _key_faults(config: Config) -> Iterator[tuple[str, str]]:
     seen: set[str] = set()
+    hashes: set[str] = set()
     for place, key in enumerate(config.api_keys):
         path = f"api_keys.{place}"
-        if re.fullmatch(r"[0-9a-f]{64}", key.sha256) is None:
-            yield f"{path}.sha256", "must be 64 hex digits: the SHA-256 of the key"
+        for sha256 in key.hashes:
+            if re.fullmatch(r"[0-9a-f]{64}", sha256) is None:
+                yield f"{path}.sha256", "must be 64 hex digits: the SHA-256 of the key"
+            elif sha256 in hashes:
+                yield f"{path}.sha256", "is there already: one key is one caller"
+            hashes.add(sha256)
         if key.name in seen:
             yield f"{path}.name", f"{key.name!r} is there already"
         seen.add(key.name)
@@ -156,4 +128,7 @@ def _key_faults(config: Config) -> Iterator[tuple[str, str]]:
             yield f"{path}.scopes", f"must name at least one of {', '.join(SCOPES)}"
         for connection in key.connections or ():
             if connection not in config.connections:
-                yield f"{path}.connections", f"there is no connection {connection!r}"
+                yield (
+                    f"{path}.connections",
+                    f"there is no connection {connection!r}{meant(connection, config.connections)}",
+                )

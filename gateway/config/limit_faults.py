@@ -8,6 +8,7 @@ from itertools import pairwise
 import msgspec
 
 from gateway.config.model import AmountLimits, ApprovalPolicy, Config, Connection, Limits
+from gateway.config.suggesting import meant, perhaps
 from gateway.plugins import installed
 from providers.sdk import UnknownCurrency, exponent
 
@@ -87,7 +88,10 @@ def _when_faults(path: str, policy: ApprovalPolicy, config: Config) -> Iterator[
     when = policy.when
     for operation in when.operation or ():
         if operation not in APPROVABLE:
-            yield f"{path}.operation", f"{operation!r} is none of {', '.join(APPROVABLE)}"
+            yield (
+                f"{path}.operation",
+                f"{operation!r} is none of {', '.join(APPROVABLE)}{perhaps(operation, APPROVABLE)}",
+            )
     for currency in when.currency or ():
         yield from _currency_faults(f"{path}.currency", currency)
     if when.above is not None and when.above < 0:
@@ -96,14 +100,23 @@ def _when_faults(path: str, policy: ApprovalPolicy, config: Config) -> Iterator[
         yield f"{path}.above", "needs exactly one currency beside it: its minor units"
     for connection in when.connection or ():
         if connection not in config.connections:
-            yield f"{path}.connection", f"there is no connection {connection!r}"
+            yield f"{path}.connection", f"there is no connection {connection!r}{meant(connection, config.connections)}"
     for tenant in when.tenant or ():
-        if tenant not in {key.tenant for key in config.api_keys}:
-            yield f"{path}.tenant", f"no API key is of tenant {tenant!r}"
+        if tenant not in tenants_of(config):
+            yield f"{path}.tenant", f"no caller is of tenant {tenant!r}{meant(tenant, tenants_of(config))}"
+
+
+def tenants_of(config: Config) -> set[str]:
+    """Everyone for whom somebody may call."""
+    of_tokens = {tenant for issuer in config.issuers for tenant in issuer.tenant.values.values()}
+    return {key.tenant for key in config.api_keys} | of_tokens
 
 
 def _approver_faults(path: str, policy: ApprovalPolicy, config: Config) -> Iterator[tuple[str, str]]:
-    """What nobody could ever approve would only expire."""
+    """What nobody could ever approve would only expire. Of tokens nobody knows beforehand who may approve."""
+    granted = {scope for issuer in config.issuers for scopes in issuer.scopes.values.values() for scope in scopes}
+    if "payouts:approve" in granted:
+        return
     for maker in config.api_keys:
         others = [key for key in config.api_keys if key.tenant == maker.tenant and key.name != maker.name]
         approving = sum("payouts:approve" in key.scopes for key in others)

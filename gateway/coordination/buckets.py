@@ -26,7 +26,7 @@ class Buckets:
     """One token bucket per connection, and when a paused one may send again."""
 
     def __init__(self, policy: Policy, clock: Callable[[], float]) -> None:
-        self._policy = policy
+        self.policy = policy
         self._clock = clock
         self._buckets: dict[str, _Bucket] = {}
         self._paused_until: dict[str, float] = {}
@@ -34,9 +34,9 @@ class Buckets:
     def take(self, name: str, gateways: int = 1) -> float:
         """Seconds to wait, or 0 and a token is taken. `gateways`: among how many the rate is divided."""
         paused = self.paused(name)
-        if paused > 0 or name not in self._policy.rates:
+        if paused > 0 or name not in self.policy.rates:
             return paused
-        rate = self._policy.rates[name].divided(gateways)
+        rate = self.policy.rates[name].divided(gateways)
         bucket = self._filled(name, rate)
         if bucket.tokens >= WHOLE:
             bucket.tokens -= 1
@@ -45,12 +45,12 @@ class Buckets:
 
     def spend(self, name: str) -> None:
         """A token was taken elsewhere: should this bucket be needed, it is no fresh one."""
-        if name in self._policy.rates:
-            bucket = self._filled(name, self._policy.rates[name])
+        if name in self.policy.rates:
+            bucket = self._filled(name, self.policy.rates[name])
             bucket.tokens = max(0.0, bucket.tokens - 1)
 
     def pause(self, name: str, seconds: float) -> None:
-        until = self._clock() + bounded(seconds, self._policy.longest_retry_after)
+        until = self._clock() + bounded(seconds, self.policy.longest_retry_after)
         self._paused_until[name] = max(until, self._paused_until.get(name, until))
 
     def paused(self, name: str) -> float:

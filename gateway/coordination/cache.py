@@ -17,7 +17,7 @@ class Cache:
     """Least recently stored goes first. A drop makes whatever was stored or looked up before it worthless."""
 
     def __init__(self, policy: CachePolicy, clock: Callable[[], float]) -> None:
-        self._policy = policy
+        self.policy = policy
         self._clock = clock
         self._entries: OrderedDict[tuple[str, str], tuple[int, float, bytes]] = OrderedDict()
         self._generations: dict[str, int] = {}
@@ -31,12 +31,12 @@ class Cache:
 
     def put(self, connection: str, key: str, value: bytes, look: Look) -> None:
         outdated = look.generation != self._generations.get(connection, 0)
-        if outdated or len(value) > self._policy.value_limit:
+        if outdated or len(value) > self.policy.value_limit:
             return
         self._forget((connection, key))
-        self._entries[connection, key] = (look.generation, self._clock() + self._policy.ttl, value)
+        self._entries[connection, key] = (look.generation, self._clock() + self.policy.ttl, value)
         self._size += len(value)
-        while self._size > self._policy.total_limit:
+        while self._size > self.policy.total_limit:
             self._forget(next(iter(self._entries)))
 
     def drop(self, connection: str) -> None:

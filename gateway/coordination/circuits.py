@@ -29,7 +29,7 @@ class Circuits:
     """One circuit per connection and kind."""
 
     def __init__(self, policy: CircuitPolicy, clock: Callable[[], float]) -> None:
-        self._policy = policy
+        self.policy = policy
         self._clock = clock
         self._circuits: dict[tuple[str, Kind], _Circuit] = {}
 
@@ -40,7 +40,7 @@ class Circuits:
             return Admission(Verdict.GO)
         if now < circuit.next_probe:
             return Admission(Verdict.STOP, circuit.next_probe - now)
-        circuit.next_probe = now + self._policy.interval
+        circuit.next_probe = now + self.policy.interval
         circuit.probing = True
         return Admission(Verdict.PROBE)
 
@@ -67,23 +67,23 @@ class Circuits:
         if not failed(symptom):
             return
         now = self._clock()
-        if now - circuit.failed_at > self._policy.window:
+        if now - circuit.failed_at > self.policy.window:
             circuit.unreachable = circuit.errors = 0
         circuit.failed_at = now
         circuit.unreachable += symptom is Symptom.UNREACHABLE
         circuit.errors += symptom is Symptom.ERROR
-        if circuit.unreachable >= self._policy.unreachable or circuit.errors >= self._policy.errors:
-            circuit.next_probe = now + self._policy.interval
+        if circuit.unreachable >= self.policy.unreachable or circuit.errors >= self.policy.errors:
+            circuit.next_probe = now + self.policy.interval
 
     def _judge(self, circuit: _Circuit, symptom: Symptom) -> None:
         """Any documented answer shows that somebody is there: one that always declines must not stay cut off."""
         circuit.probing = False
         if failed(symptom):
-            circuit.next_probe = self._clock() + self._policy.interval
+            circuit.next_probe = self._clock() + self.policy.interval
             return
         circuit.next_probe = None
-        circuit.unreachable = self._policy.unreachable - 1
-        circuit.errors = self._policy.errors - 1
+        circuit.unreachable = self.policy.unreachable - 1
+        circuit.errors = self.policy.errors - 1
         circuit.failed_at = self._clock()
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol, TypeVar
 
+from gateway.coordination.policy import Policy
 from gateway.coordination.topics import Subscription
 
 T = TypeVar("T")
@@ -73,6 +74,9 @@ class Health:
 
 class Coordination(Protocol):
     """What gateways share. No call raises because of Redis or waits for it for long; what is lost costs latency."""
+
+    def adopt(self, policy: Policy) -> None:
+        """From now on these limits count; what was counted so far stays."""
 
     async def take(self, name: str) -> float:
         """Takes one token of a connection's rate. Seconds to wait before asking again; 0: go."""

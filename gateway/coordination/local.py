@@ -28,6 +28,11 @@ class LocalCoordination:
         self._cache = Cache(policy.cache, clock)
         self._flights = Flights()
 
+    def adopt(self, policy: Policy) -> None:
+        self.buckets.policy = policy
+        self._circuits.policy = policy.circuit
+        self._cache.policy = policy.cache
+
     async def take(self, name: str) -> float:
         return self.buckets.take(name, self.gateways)
 

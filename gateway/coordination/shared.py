@@ -66,6 +66,10 @@ class RedisCoordination:
             with contextlib.suppress(Exception):
                 await client.connection_pool.disconnect()
 
+    def adopt(self, policy: Policy) -> None:
+        self._policy = policy
+        self._local.adopt(policy)
+
     def health(self) -> Health:
         return Health(self._link.why is None, self._link.why)
 

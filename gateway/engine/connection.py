@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Mapping
 from typing import Any, Generic, TypeVar
 
 import msgspec
 
 from gateway import metrics
-from gateway.coordination import Admission, Coordination, Kind, Symptom, cached, turn
+from gateway.coordination import Admission, CircuitState, Coordination, Kind, Symptom, cached, turn
 from gateway.coordination import Verdict as Circuit
 from gateway.engine.errors import NotOffered
+from gateway.engine.routes import closed
 from gateway.upstream import (
     Answered,
     Contradicted,
@@ -43,17 +45,27 @@ class Connection:
     """What the engine knows of one connection. It never asks who the provider is, only what it offers."""
 
     def __init__(
-        self, name: str, provider: Provider, upstream: Upstream, coordination: Coordination, cache: float
+        self,
+        name: str,
+        provider: Provider,
+        upstream: Upstream,
+        coordination: Coordination,
+        cache: float,
+        state: str = "active",
     ) -> None:
         self.name = name
         self.provider = provider
         self.upstream = upstream
         self.coordination = coordination
         self.cache = cache
+        self.state = state
         self.offers = provider.offers()
         self.held: str | None = None  # why
         self.turns = asyncio.Semaphore(TURNS)
         self._probed_at = 0.0
+
+    async def close(self) -> None:
+        await self.upstream.client.aclose()
 
     def require(self, capability: str) -> None:
         """Raises NotOffered, naming what there is instead."""
@@ -66,10 +78,12 @@ class Connection:
         `before`: nothing leaves after this monotonic time. A call that may not go out now is NotSent.
         """
         kind = Kind.READ if call.effect is Effect.READ else Kind.WRITE
+        if kind is Kind.WRITE and self.state == "paused":
+            return _unsent("the connection is paused")
         admission = await self.coordination.admit(self.name, kind)
         stopped = await self._stopped(kind, admission)
         if stopped is not None:
-            return NotSent(Evidence(False, detail=stopped))
+            return stopped
         outcome = await self.upstream.send(call, before)
         await self._report(kind, outcome, admission.verdict is Circuit.PROBE)
         self._learn(outcome)
@@ -87,13 +101,26 @@ class Connection:
 
     async def open(self, call: Call[Any]) -> Stream:
         """A file, on its way. Raises UpstreamFailed."""
+        admission = await self.coordination.admit(self.name, Kind.READ)
+        try:
+            stopped = await self._stopped(Kind.READ, admission)
+            if stopped is not None:
+                raise UpstreamFailed(stopped)
+            file = await self._opened(call, admission.verdict is Circuit.PROBE)
+        except UpstreamFailed as error:
+            error.connection = self.name
+            raise
+        self.held = None
+        return file
+
+    async def _opened(self, call: Call[Any], probe: bool) -> Stream:
         try:
             file = await self.upstream.open(call)
         except UpstreamFailed as error:
-            error.connection = self.name
+            await self._report(Kind.READ, error.outcome, probe)
             self._learn(error.outcome)
             raise
-        self.held = None
+        await self.coordination.record(self.name, Kind.READ, Symptom.OK, probe=probe)
         return file
 
     async def read_for_caller(self, call: Call[T], kind: type[T]) -> Kept[T]:
@@ -116,9 +143,20 @@ class Connection:
         """After a write nobody is given what was read before it."""
         await self.coordination.drop(self.name)
 
+    async def circuits(self) -> Mapping[Kind, CircuitState]:
+        """For people to see."""
+        return {kind: await self.coordination.circuit(self.name, kind) for kind in Kind}
+
     def hold(self, detail: str | None) -> None:
         """No write goes out until a read shows that our credentials work again."""
         self.held = detail or "the provider refused our credentials"
+
+    async def closed_to(self, action: str) -> str | None:
+        """Why it takes no such write now, or None."""
+        why = closed(self.state, self.name, action)
+        if why is None and not await self.usable():
+            return f"{self.name} is held: {self.held}"
+        return why
 
     async def usable(self) -> bool:
         """False while the connection is held. Asks the provider again, at most every few seconds."""
@@ -133,14 +171,14 @@ class Connection:
         outcome = await self.send(self.provider.list_payouts(ListQuery(limit=1)))
         return isinstance(outcome, Answered)
 
-    async def _stopped(self, kind: Kind, admission: Admission) -> str | None:
+    async def _stopped(self, kind: Kind, admission: Admission) -> NotSent | None:
         """Why a call may not go out now, or None."""
         if await turn(self.coordination, self.name, RATE_PATIENCE) > 0:
-            return "the connection's rate limit"
+            return _unsent("the connection's rate limit", ours=True)
         if admission.verdict is Circuit.STOP:
-            return f"the connection's circuit is open; next probe in {admission.wait:.0f} s"
+            return _unsent(f"the connection's circuit is open; next probe in {admission.wait:.0f} s")
         if admission.verdict is Circuit.PROBE and kind is Kind.WRITE and not await self._write_probe():
-            return "the connection's circuit is open; a probe has just failed"
+            return _unsent("the connection's circuit is open; a probe has just failed")
         return None
 
     async def _write_probe(self) -> bool:
@@ -172,14 +210,18 @@ class Connection:
             self.held = None
 
 
+def _unsent(why: str, ours: bool = False) -> NotSent:
+    return NotSent(Evidence(False, detail=why), ours)
+
+
 def symptom_of(outcome: Outcome[Any]) -> Symptom:
-    """What an outcome shows of the provider's health; a documented refusal is none."""
+    """What an outcome shows of the provider's health; a documented refusal shows nothing, our own lateness neither."""
     match outcome:
         case Answered() | Contradicted():
             return Symptom.OK
         case Refused():
             return Symptom.DECLINED
         case NotSent():
-            return Symptom.UNREACHABLE
+            return Symptom.DECLINED if outcome.ours else Symptom.UNREACHABLE
         case _:
             return Symptom.UNREACHABLE if outcome.evidence.status is None else Symptom.ERROR

@@ -15,7 +15,6 @@ import msgspec
 from gateway.engine import machine
 from gateway.engine.errors import DecisionRefused, SamePerson
 from gateway.engine.intent import call_of, intent_of
-from gateway.engine.limiting import Limiter
 from gateway.engine.lookup import look_up
 from gateway.engine.machine import Absent, Found, Verdict
 from gateway.engine.running import Runner, applied, send_before
@@ -39,9 +38,9 @@ SEEN = (Reason.CONTRADICTION, Reason.SEVERAL)  # a payout with this reference wa
 class Decisions:
     """People's decisions over the runner's operations."""
 
-    def __init__(self, runner: Runner, limiter: Limiter) -> None:
+    def __init__(self, runner: Runner) -> None:
         self.runner = runner
-        self.limiter = limiter
+        self.limiter = runner.limiter
         self.store = runner.store
 
     async def approve(self, operation: Operation, by: str, fingerprint: str) -> Operation:
@@ -98,6 +97,8 @@ class Decisions:
         if operation.effect is Effect.CREATE and (operation.payout or operation.reason in SEEN):
             raise DecisionRefused("the provider has shown a payout with this reference; close it with a verdict")
         connection = self.runner.connections[operation.connection]
+        if connection.state == "paused":
+            raise DecisionRefused(f"{connection.name} is paused: nothing is sent; its one release is kept")
         seen = await look_up(self.runner.reader, connection, intent_of(operation))
         match seen:
             case Absent() | Found(at_target=False, reference_differs=False):

@@ -4,7 +4,7 @@ EngineError
 ├── UnknownConnection   no such connection, or not for this caller
 ├── NoRoute             the call names no connection and no route takes it
 ├── NotOffered          the connection's provider has no such call; names what it offers
-├── ConnectionHeld      the connection's credentials failed: nothing is recorded
+├── ConnectionHeld      held, paused or draining: nothing is recorded
 ├── PayoutNotFound      the provider does not know the payout
 ├── NotKnowable         the provider's documents leave no way to answer this completely
 └── Unavailable         the journal could not take the operation: nothing is recorded
@@ -38,8 +38,8 @@ class NotOffered(EngineError):
 
 
 class ConnectionHeld(EngineError):
-    def __init__(self, connection: str) -> None:
-        super().__init__(f"{connection} is held: its provider refused our credentials")
+    def __init__(self, connection: str, why: str) -> None:
+        super().__init__(why)
         self.connection = connection
 
 

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import msgspec
 
-from gateway.operation import Kind, Operation
+from gateway.operation import Kind, Operation, Routing
 from providers.sdk import Call, Mark, Money, Order, PayeeAccount, PayoutSettings, Provider, Text
 
 
@@ -39,6 +39,7 @@ class Intent(msgspec.Struct, frozen=True, kw_only=True):
     action: str
     kind: Kind = "payout"
     connection: str
+    routing: Routing = Routing()
     target: str | None = None
     body: Mark | CreateBody | PayoutSettings
 
@@ -83,6 +84,7 @@ def intent_of(operation: Operation) -> Intent:
         action=operation.action,
         kind=operation.kind,
         connection=operation.connection,
+        routing=operation.routing,
         target=operation.target,
         body=msgspec.json.decode(operation.request, type=kinds.get(operation.action, Mark)),
     )

@@ -25,8 +25,12 @@ class Limiter:
 
     def of(self, operation: Operation) -> list[Holder]:
         """The limits that hold for an operation."""
-        names = (f"connection {operation.connection}", f"key {operation.maker}")
-        return [self.holders[name] for name in names if name in self.holders]
+        key = self.holders.get(f"key {operation.maker}")
+        return self.of_connection(operation.connection) + ([key] if key else [])
+
+    def of_connection(self, name: str) -> list[Holder]:
+        holder = self.holders.get(f"connection {name}")
+        return [holder] if holder else []
 
     def rated(self, operation: Operation) -> bool:
         return any(holder.limits.rate for holder in self.of(operation))

@@ -6,7 +6,7 @@ what may have been executed is never sent again unless repeating is harmless or 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from gateway.operation import Operation, Reason, State, Step
@@ -51,6 +51,8 @@ class Verdict:
     maybe_executed: bool = False
     acknowledged: bool = False
     resend: bool = False  # counts against the one automatic resend of a create
+    pins: bool = False  # something may have left: no other connection may be tried any more
+    elsewhere: bool = False  # nothing has left, and another connection may do better
     payout: Payout | None = None
 
 
@@ -125,8 +127,20 @@ def postponed(operation: Operation) -> Verdict:
     )
 
 
+def may_move(operation: Operation) -> bool:
+    """Whether another connection may be tried: of no attempt did anything ever begin to leave."""
+    return operation.state is State.ACCEPTED and not operation.pinned
+
+
 def after_send(operation: Operation, outcome: Outcome[Any]) -> Verdict:
     """The verdict on one send. `operation.attempts` counts this one already."""
+    verdict, started = _judged(operation, outcome), outcome.evidence.started
+    ours = isinstance(outcome, NotSent) and outcome.ours
+    unsent = verdict.state is State.ACCEPTED and not operation.pinned and not started
+    return replace(verdict, pins=started, elsewhere=unsent and not ours)
+
+
+def _judged(operation: Operation, outcome: Outcome[Any]) -> Verdict:
     detail = outcome.evidence.detail
     match outcome:
         case NotSent():
@@ -243,7 +257,7 @@ def _succeeded_again(operation: Operation, seen: LookUp) -> Verdict:
 
 def after_crash(operation: Operation) -> Verdict:
     """The verdict on an operation that a dead process left in `sending`: never back to the queue."""
-    return _unclear(operation, "the gateway stopped while sending", Reason.INTERRUPTED)
+    return replace(_unclear(operation, "the gateway stopped while sending", Reason.INTERRUPTED), pins=True)
 
 
 def _waiting(operation: Operation, reason: Reason, detail: str | None, delay: int, hold: bool = False) -> Verdict:

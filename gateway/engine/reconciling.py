@@ -25,7 +25,8 @@ async def forgotten_payouts(config: Config) -> list[tuple[str, ...]]:
         stack.push_async_callback(store.close)
         found: list[tuple[str, ...]] = []
         for name in config.connections:
-            connection = await connect(stack, config, name, LocalCoordination())
+            connection = connect(config, name, LocalCoordination())
+            stack.push_async_callback(connection.close)
             if "create" in connection.offers:
                 known = await store.read(partial(created_payouts, connection=name))
                 found += [_row(name, item) for item in await _all(connection) if item.id not in known]

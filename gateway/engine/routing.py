@@ -1,21 +1,27 @@
-"""Which connection takes a call that names none: the first route that matches."""
+"""Which connection takes a call: the one that it names, or that of the first route that matches."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
-from gateway.config import Route
+from gateway.config import Ask, Config, Route
 from gateway.engine.connection import Connection
-from gateway.engine.errors import NoRoute, UnknownConnection
+from gateway.engine.errors import ConnectionHeld, NoRoute, UnknownConnection
+from gateway.engine.intent import CreateBody
+from gateway.engine.routes import ask_of, obstacle, place, place_at
 from gateway.keys import Caller
+from gateway.operation import Routing
+
+ADVICE = "name a connection, or add a route to the config"
 
 
 class Router:
     """The config's routes over the connections at run time."""
 
-    def __init__(self, connections: Mapping[str, Connection], routes: Sequence[Route]) -> None:
+    def __init__(self, config: Config, connections: Mapping[str, Connection]) -> None:
+        self.config = config
         self.connections = connections
-        self.routes = routes
+        self.version = config.version
 
     def named(self, caller: Caller, name: str) -> Connection:
         """A connection by name. Raises UnknownConnection, also for one that this key may not use."""
@@ -24,59 +30,62 @@ class Router:
             raise UnknownConnection(name)
         return connection
 
-    def one(
-        self,
-        caller: Caller,
-        capability: str,
-        connection: str | None,
-        route: str | None = None,
-        currency: str | None = None,
-    ) -> Connection:
-        """The connection for one call: the one it names, its route's, the first matching route's, or the only one."""
-        if connection is not None:
-            chosen = self.named(caller, connection)
+    def create(self, caller: Caller, body: CreateBody) -> Routing:
+        """Where a new payout goes, and what stands in reserve.
+
+        Raises UnknownConnection, NoRoute, NotOffered, FieldRefused, and ConnectionHeld where all are closed to it.
+        """
+        ask = ask_of(caller, "create", body)
+        if body.connection is not None:
+            routing = place_at(self.config, self.named(caller, body.connection).name, ask)
         else:
-            chosen = self._first(self._routed(caller, capability, route, currency), capability, currency)
+            routing = place(self.config, caller, ask)
+        if routing.taken is None:
+            raise refusal(self.config, routing, ask)
+        return routing
+
+    def one(self, caller: Caller, capability: str, connection: str | None, route: str | None = None) -> Connection:
+        """The connection for one read: the one it names, its route's, the first matching route's, or the only one."""
+        chosen = self._by_route(caller, capability, route) if connection is None else self.named(caller, connection)
         chosen.require(capability)
         return chosen
 
     def many(self, caller: Caller, capability: str, route: str | None) -> list[Connection]:
         """All connections that a merged list asks: the route's, or all that this caller may use and that offer it."""
         if route is not None:
-            return self._targets(caller, self._by_name(route))
+            return self._connections(caller, self._named_route(route))
         usable = [item for name, item in sorted(self.connections.items()) if caller.may_use(name)]
         return [item for item in usable if capability in item.offers]
 
-    def _routed(self, caller: Caller, capability: str, name: str | None, currency: str | None) -> list[Connection]:
+    def _by_route(self, caller: Caller, capability: str, name: str | None) -> Connection:
         if name is not None:
-            return self._targets(caller, self._by_name(name))
-        for route in self.routes:
-            if _matches(route, capability, currency):
-                return self._targets(caller, route)
-        if capability == "create":
-            return []
-        # Figures and files without a route: there may be just one connection that offers them.
-        offering = self.many(caller, capability, None)
-        return offering if len(offering) == 1 else []
+            found = self._connections(caller, self._named_route(name))
+        else:
+            routing = place(self.config, caller, ask_of(caller, capability))
+            # Without a route there may be just one connection that offers it.
+            found = [self.connections[routing.taken]] if routing.taken else self.many(caller, capability, None)
+        if not found or (name is None and len(found) > 1):
+            raise NoRoute(f"no route takes {capability}; {ADVICE}")
+        return next((item for item in found if capability in item.offers), found[0])
 
-    def _first(self, targets: list[Connection], capability: str, currency: str | None) -> Connection:
-        if not targets:
-            what = f"{capability} in {currency}" if currency else capability
-            raise NoRoute(f"no route takes {what}; name a connection, or add a route to the config")
-        return next((item for item in targets if capability in item.offers), targets[0])
+    def _connections(self, caller: Caller, route: Route) -> list[Connection]:
+        return [self.connections[name] for name in route.connections if caller.may_use(name)]
 
-    def _targets(self, caller: Caller, route: Route) -> list[Connection]:
-        return [self.connections[name] for name in route.to if caller.may_use(name)]
-
-    def _by_name(self, name: str) -> Route:
-        route = next((route for route in self.routes if route.name == name), None)
+    def _named_route(self, name: str) -> Route:
+        route = next((route for route in self.config.routes if route.name == name), None)
         if route is None:
             raise NoRoute(f"there is no route {name!r}")
         return route
 
 
-def _matches(route: Route, capability: str, currency: str | None) -> bool:
-    when = route.when
-    of_operation = when.operation is None or capability in when.operation
-    of_currency = when.currency is None or currency in when.currency
-    return of_operation and of_currency
+def refusal(config: Config, routing: Routing, ask: Ask) -> Exception:
+    """What to tell the caller of a call that nobody takes."""
+    if routing.candidates:
+        first = routing.candidates[0]
+        error = obstacle(config, first.connection, ask)
+        if error is not None or routing.chosen is not None:
+            return error or ConnectionHeld(first.connection, first.why)
+    if routing.route is not None:
+        return NoRoute(f"route {routing.route!r} names no connection that this key may use")
+    what = f"{ask.operation} in {ask.amount.currency}" if ask.amount else ask.operation
+    return NoRoute(f"no route takes {what}; {ADVICE}")

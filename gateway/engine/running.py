@@ -23,6 +23,7 @@ from gateway.coordination import Coordination
 from gateway.engine import machine
 from gateway.engine.connection import Connection
 from gateway.engine.intent import call_of, intent_of
+from gateway.engine.limiting import Limiter
 from gateway.engine.lookup import look_up
 from gateway.engine.machine import Verdict
 from gateway.engine.reading import Reader
@@ -32,8 +33,9 @@ from gateway.store.audit import GATEWAY, Audit
 from gateway.store.journal import JournalError, Store, Transaction, claim, find, has_successor, record
 from gateway.store.journal import now as database_now
 from gateway.store.leases import Claimed, claim_due, free, leased
+from gateway.store.limits import OverLimit, refuse_over, take_turns
 from gateway.upstream import Outcome
-from providers.sdk import Call, Payout
+from providers.sdk import Call, Payout, ProviderError
 
 log = logging.getLogger("gateway.operations")
 
@@ -55,6 +57,7 @@ class Runner:
         knobs: Operations,
         recovery: Recovery,
         coordination: Coordination,
+        limiter: Limiter,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self.connections = connections
@@ -64,9 +67,12 @@ class Runner:
         self.knobs = knobs
         self.recovery = recovery
         self.coordination = coordination
+        self.limiter = limiter
         self.clock = clock
         self.owner = f"{socket.gethostname()}:{os.getpid()}:{uuid4().hex[:8]}"
         self.tasks: dict[str, asyncio.Task[Operation]] = {}
+        self.follows = frozenset(connections)  # whose due operations it takes
+        self.working = True
 
     def now(self) -> int:
         """Milliseconds of the epoch."""
@@ -98,6 +104,11 @@ class Runner:
         verdict = machine.after_send(operation, outcome)
         if verdict.hold:
             self.connections[operation.connection].hold(verdict.detail)
+        if verdict.elsewhere:
+            why = f"attempt {operation.attempts} never left: {verdict.detail}"
+            gone = await self._go_elsewhere(operation, why, _finished(operation, outcome, self.now()))
+            if gone is not None:
+                return gone
         looks_up = verdict.step is Step.LOOK_UP and verdict.delay == 0
         finished = _finished(operation, outcome, self.now())
         recorded = await self.record(operation, verdict, finished, keeps=looks_up)
@@ -124,15 +135,60 @@ class Runner:
         if late is not None:
             return await self.record(operation, late, None)
         sends = operation.step is Step.SEND
-        if not await connection.usable() or (sends and self.recovery.why):
+        if sends and self.recovery.why:
             return await self.record(operation, machine.postponed(operation), None)
-        if not sends:
-            return await self.look_up(operation)
+        if machine.may_move(operation) and (why := await connection.closed_to(operation.action)) is not None:
+            gone = await self._go_elsewhere(operation, why)
+            if gone is not None:
+                return gone
+        if not await connection.usable() or (sends and connection.state == "paused"):
+            return await self.record(operation, machine.postponed(operation), None)
+        return await self._send_next(operation) if sends else await self.look_up(operation)
+
+    async def _moved(self, operation: Operation, why: str) -> Operation | None:
+        """The operation on the next connection in reserve that takes it now, or None. Nothing is recorded yet."""
+        routing = operation.routing.dropped(operation.connection, why)
+        while (name := routing.taken) is not None:
+            moved = await self._taken(msgspec.structs.replace(operation, connection=name, routing=routing))
+            if isinstance(moved, Operation):
+                return moved
+            routing = routing.dropped(name, moved)
+        return None
+
+    async def _taken(self, operation: Operation) -> Operation | str:
+        """The operation as its connection would send it, or why it does not take it now."""
+        connection = self.connections.get(operation.connection)
+        if connection is None:
+            return f"{operation.connection} is no longer configured"
+        try:
+            call = call_of(connection.provider, intent_of(operation))
+        except ProviderError as error:
+            return str(error)
+        why = await connection.closed_to(operation.action)
+        return why or msgspec.structs.replace(
+            operation, effect=call.effect, provider_reference=call.reference, carried=call.carried
+        )
+
+    async def _go_elsewhere(self, operation: Operation, why: str, finished: Attempt | None = None) -> Operation | None:
+        """Commits that an operation is another connection's now, then sends it there. None: nobody takes it."""
+        while (moved := await self._moved(operation, why)) is not None:
+            verdict = Verdict(State.ACCEPTED, moved.reason, moved.detail, Step.SEND)
+            try:
+                recorded = await self.record(moved, verdict, finished, keeps=True, event="moved")
+            except OverLimit as error:
+                operation, why = moved, f"over its limit: {error}"
+                continue
+            ours = (recorded.fence, recorded.connection) == (moved.fence + 1, moved.connection)
+            return await self._send_next(recorded) if ours and machine.may_move(recorded) else recorded
+        return None
+
+    async def _send_next(self, operation: Operation) -> Operation:
         before = send_before()
         sending = await self._begin(operation)
         if sending is None:
             return operation
-        return await self.send(sending, call_of(connection.provider, intent_of(sending)), before)
+        provider = self.connections[sending.connection].provider
+        return await self.send(sending, call_of(provider, intent_of(sending)), before)
 
     async def in_turn(self, operation: Operation) -> Operation:
         """The next step of an operation that this gateway holds, beside a bounded number of others."""
@@ -159,20 +215,28 @@ class Runner:
         attempt: Attempt | None,
         actor: str = GATEWAY,
         keeps: bool = False,
+        event: str = "recorded",
     ) -> Operation:
         """Commits a verdict, its evidence and its audit entry together, if the fence still holds.
 
         Returns the operation as the journal then has it. `keeps`: this gateway goes on with it at once.
+        Raises OverLimit where it moves to a connection whose limits it exceeds.
         """
         after = applied(operation, verdict, self.now())
         after = after if keeps else free(after)
         seen = self._observation(after, verdict.payout)
-        changed = (after.state, after.reason) != (operation.state, operation.reason) or attempt is not None
+        same = (after.state, after.reason) == (operation.state, operation.reason)
+        changed = not same or attempt is not None or event != "recorded"
+
+        holders = self.limiter.of_connection(after.connection) if event == "moved" else []
 
         def commit(tx: Transaction) -> bool:
+            take_turns(tx, holders)
             held = record(tx, after, attempt, seen)
+            if held:
+                refuse_over(tx, after, holders)
             if held and changed:
-                self.audit.append(tx, after, actor, "recorded")
+                self.audit.append(tx, after, actor, event)
             return held
 
         if not await self.store.write(commit):
@@ -182,8 +246,8 @@ class Runner:
         return msgspec.structs.replace(after, fence=after.fence + 1)
 
     async def work(self) -> None:
-        """Goes on with whatever is due, until cancelled."""
-        while True:
+        """Goes on with whatever is due, until it is told to work no more."""
+        while self.working:
             try:
                 await self._take_due()
             except JournalError as error:
@@ -198,9 +262,8 @@ class Runner:
 
     async def _take_due(self) -> list[asyncio.Task[Operation]]:
         lease = self.knobs.lease * 1000
-        taken = await self.store.write(lambda tx: claim_due(tx, self.owner, CLAIM_MOST, lease))
-        known = [item for item in taken if item.interrupted or item.operation.connection in self.connections]
-        return [self.start(item.operation, self._go_on(item)) for item in known]
+        taken = await self.store.write(lambda tx: claim_due(tx, self.owner, CLAIM_MOST, lease, self.follows))
+        return [self.start(item.operation, self._go_on(item)) for item in taken]
 
     async def _go_on(self, claimed: Claimed) -> Operation:
         """A process that died while sending leaves `unknown`, never a place in the queue."""
@@ -209,7 +272,7 @@ class Runner:
             return await self.record(operation, machine.after_crash(operation), None)
         return await self.in_turn(operation)
 
-    async def drain(self, seconds: float) -> None:
+    async def drain(self, seconds: float | None) -> None:
         """Waits for what is being sent. What is not done then stays `sending`, and is looked up later."""
         if self.tasks:
             await asyncio.wait(self.tasks.values(), timeout=seconds)
@@ -254,6 +317,7 @@ def applied(operation: Operation, verdict: Verdict, now: int) -> Operation:
         attribution=verdict.attribution,
         unsure=operation.unsure + verdict.maybe_executed,
         resends=operation.resends + verdict.resend,
+        pinned=operation.pinned or verdict.pins,
         acknowledged=operation.acknowledged or verdict.acknowledged,
         step=verdict.step,
         due_at=now + verdict.delay * 1000 if verdict.step else None,

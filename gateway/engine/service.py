@@ -1,18 +1,18 @@
-"""The gateway as one object: what the config names, opened together and closed together."""
+"""The gateway as one object: what one config names, assembled over what all configs share."""
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import httpx
 
-from gateway.config import Config, build_provider, journal_url, redis_url, resolve_secret
-from gateway.coordination import CachePolicy, Coordination, Policy, Rate, open_coordination
+from gateway.callers import Callers, tokens_of
+from gateway.config import ApiKey, Config, build_provider, journal_url, resolve_secret
+from gateway.coordination import CachePolicy, Coordination, Policy, Rate
 from gateway.engine.connection import Connection
 from gateway.engine.decisions import Decisions
 from gateway.engine.limiting import Limiter, rates_of
@@ -21,23 +21,55 @@ from gateway.engine.recovery import Recovery
 from gateway.engine.routing import Router
 from gateway.engine.running import Runner
 from gateway.engine.writing import Writer
-from gateway.keys import Caller, KeyRing
+from gateway.keys import Caller, Entry, KeyRing
 from gateway.store.anchor import Anchor
 from gateway.store.audit import Audit
-from gateway.store.journal import JournalUnavailable, Store
-from gateway.store.leases import end_dead_leases
-from gateway.store.opening import open_store
+from gateway.store.journal import Store
 from gateway.upstream import Upstream
 from gateway.upstream.client import new_client
 
-DRAIN_SECONDS = 20.0
+
+class Uses:
+    """Counts the calls that are being answered."""
+
+    def __init__(self) -> None:
+        self._count = 0
+        self._none = asyncio.Event()
+        self._none.set()
+
+    @contextmanager
+    def one(self) -> Iterator[None]:
+        self._count += 1
+        self._none.clear()
+        try:
+            yield
+        finally:
+            self._count -= 1
+            if not self._count:
+                self._none.set()
+
+    async def ended(self) -> None:
+        await self._none.wait()
 
 
 @dataclass(frozen=True, slots=True)
+class Foundation:
+    """What stays while configs come and go."""
+
+    store: Store
+    coordination: Coordination
+    reader: Reader
+    recovery: Recovery
+    audit: Audit
+    client: httpx.AsyncClient  # for what is no provider: the issuers' keys
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class Gateway:
-    """Everything that the API asks."""
+    """Everything that the API asks, as one config has it. A call is answered by the one that it began with."""
 
     config: Config
+    version: str
     connections: dict[str, Connection]
     coordination: Coordination
     router: Router
@@ -46,58 +78,59 @@ class Gateway:
     runner: Runner
     writer: Writer
     decisions: Decisions
-    keys: KeyRing
+    callers: Callers
+    uses: Uses
 
 
-@asynccontextmanager
-async def opened(config: Config, store: Store | None = None) -> AsyncIterator[Gateway]:
-    """Opens the journal and all connections. Raises ConfigInvalid and JournalRefused.
+def assembled(base: Foundation, config: Config, before: Gateway | None = None) -> Gateway:
+    """The gateway of a config. A connection that `before` has just so goes on in it. Raises ConfigInvalid."""
+    connections = {
+        name: _kept(before, config, name) or connect(config, name, base.coordination) for name in config.connections
+    }
+    limiter = Limiter(config, base.coordination)
+    runner = Runner(
+        connections, base.store, base.reader, base.audit, config.operations, base.recovery, base.coordination, limiter
+    )
+    router = Router(config, connections)
+    return Gateway(
+        config,
+        config.version,
+        connections,
+        base.coordination,
+        router,
+        base.store,
+        base.reader,
+        runner,
+        Writer(connections, runner, router, config.approvals),
+        Decisions(runner),
+        _callers(base, config, before),
+        Uses(),
+    )
 
-    Leaving waits for what is being sent; what is not done by then is looked up at the next start.
-    """
-    async with contextlib.AsyncExitStack() as stack:
-        coordination = await open_coordination(redis_url(config), policy_of(config))
-        stack.push_async_callback(coordination.close)
-        connections = {name: await connect(stack, config, name, coordination) for name in config.connections}
-        journal = store or open_store(journal_url(config))
-        stack.push_async_callback(journal.close)
-        await journal.write(end_dead_leases)
-        reader = Reader(journal)
-        recovery = Recovery(journal, anchor_of(config))
-        await recovery.check()
-        runner = Runner(connections, journal, reader, audit_of(config), config.operations, recovery, coordination)
-        tasks = asyncio.create_task(runner.work()), asyncio.create_task(recovery.keep())
-        stack.push_async_callback(_stop, runner, tasks)
-        limiter = Limiter(config, coordination)
-        writer = Writer(connections, runner, limiter, config.approvals)
-        router = Router(connections, config.routes)
-        yield Gateway(
-            config,
-            connections,
-            coordination,
-            router,
-            journal,
-            reader,
-            runner,
-            writer,
-            Decisions(runner, limiter),
-            key_ring(config),
-        )
+
+def _kept(before: Gateway | None, config: Config, name: str) -> Connection | None:
+    """The same connection with its pool, its token and its health, where nothing about it changes."""
+    if before is None or before.config.reads != config.reads:
+        return None
+    same = before.config.connections.get(name) == config.connections[name]
+    return before.connections[name] if same else None
+
+
+def _callers(base: Foundation, config: Config, before: Gateway | None) -> Callers:
+    """An issuer that does not change keeps the public keys that it has given."""
+    known = list(before.callers.issuers.values()) if before else []
+    kept = {each.issuer.name: each for each in known if each.issuer in config.issuers}
+    issuers = [kept.get(issuer.name) or tokens_of(issuer, base.client) for issuer in config.issuers]
+    return Callers(key_ring(config), issuers)
 
 
 def key_ring(config: Config) -> KeyRing:
-    return KeyRing(
-        (
-            key.sha256,
-            Caller(
-                key.name,
-                key.tenant,
-                frozenset(key.scopes),
-                None if key.connections is None else frozenset(key.connections),
-            ),
-        )
-        for key in config.api_keys
-    )
+    return KeyRing(Entry(sha256, _caller(key), key.expires) for key in config.api_keys for sha256 in key.hashes)
+
+
+def _caller(key: ApiKey) -> Caller:
+    bound = None if key.connections is None else frozenset(key.connections)
+    return Caller(key.name, key.tenant, frozenset(key.scopes), bound, frozenset(key.tags))
 
 
 def audit_of(config: Config) -> Audit:
@@ -120,21 +153,10 @@ def policy_of(config: Config) -> Policy:
     return Policy(rates=rates | rates_of(config), cache=CachePolicy(ttl=config.reads.cache or 1.0))
 
 
-async def connect(
-    stack: contextlib.AsyncExitStack, config: Config, name: str, coordination: Coordination
-) -> Connection:
+def connect(config: Config, name: str, coordination: Coordination) -> Connection:
+    """A connection as its section of the config says; whoever asks closes it. Raises ConfigInvalid."""
     settings = config.connections[name]
     provider, credentials = build_provider(name, settings)
-    client: httpx.AsyncClient = await stack.enter_async_context(new_client(settings.timeout))
+    client = new_client(settings.timeout)
     upstream = Upstream(provider, settings.base_url, credentials, client, timeout=settings.timeout)
-    return Connection(name, provider, upstream, coordination, config.reads.cache)
-
-
-async def _stop(runner: Runner, tasks: Sequence[asyncio.Task[None]]) -> None:
-    for task in tasks:
-        task.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await task
-    await runner.drain(DRAIN_SECONDS)
-    with contextlib.suppress(JournalUnavailable, OSError):
-        await runner.recovery.check()
+    return Connection(name, provider, upstream, coordination, config.reads.cache, settings.state)

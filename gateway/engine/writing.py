@@ -13,16 +13,18 @@ import msgspec
 from gateway.config import ApprovalPolicy
 from gateway.engine.approving import approval_of
 from gateway.engine.connection import Connection
-from gateway.engine.errors import ConnectionHeld, Unavailable
-from gateway.engine.intent import CreateBody, Intent, call_of, intent_of
-from gateway.engine.limiting import Limiter, payee_digest
+from gateway.engine.errors import ConnectionHeld, EngineError, Unavailable
+from gateway.engine.intent import CreateBody, Intent, call_of, fingerprint, intent_of
+from gateway.engine.limiting import payee_digest
 from gateway.engine.machine import REFUSED_FOR
+from gateway.engine.routing import Router
 from gateway.engine.running import NEWS, Runner, send_before
-from gateway.operation import Attempt, Operation, State, Step
+from gateway.keys import Caller
+from gateway.operation import Attempt, Operation, Routing, State, Step
 from gateway.store.journal import Accepted, JournalUnavailable, Transaction, accept, find, find_by_key
 from gateway.store.limits import refuse_over, take_turns
 from gateway.upstream import Outcome, Refused, Unclear
-from providers.sdk import Call
+from providers.sdk import Call, ProviderError
 
 POLL_SECONDS = 0.5  # between looks into the journal while no news comes: news may be lost
 
@@ -34,14 +36,48 @@ class Writer:
         self,
         connections: Mapping[str, Connection],
         runner: Runner,
-        limiter: Limiter,
+        router: Router,
         policies: Sequence[ApprovalPolicy],
     ) -> None:
         self.connections = connections
         self.runner = runner
-        self.limiter = limiter
+        self.router = router
+        self.limiter = runner.limiter
         self.policies = policies
         self.store = runner.store
+
+    async def create(self, caller: Caller, key: str, body: CreateBody) -> Accepted:
+        """Accepts a new payout for the connection that its route leads to, or the next in reserve, and starts it.
+
+        Raises EngineError, JournalError and ProviderError; then nothing was sent.
+        """
+        intent = Intent(
+            tenant=caller.tenant,
+            maker=caller.name,
+            key=key,
+            fingerprint=fingerprint("POST", "/v1/payouts", body),
+            action="create",
+            connection="",
+            body=body,
+        )
+        try:
+            return await self.submit(await self._placed(intent, self.router.create(caller, body)))
+        except (EngineError, ProviderError):
+            # Whatever the routes say by now, a key that is known is answered with its operation.
+            known = await self._by_key(intent)
+            if known is None or known.fingerprint != intent.fingerprint:
+                raise
+            return Accepted(known, replayed=True)
+
+    async def _placed(self, intent: Intent, routing: Routing) -> Intent:
+        """The intent at the first of its candidates that takes it now. Where none does, the last says why."""
+        while (name := routing.taken) is not None:
+            intent = msgspec.structs.replace(intent, connection=name, routing=routing)
+            why = await self.connections[name].closed_to(intent.action)
+            if why is None:
+                break
+            routing = routing.dropped(name, why)
+        return intent
 
     async def submit(self, intent: Intent) -> Accepted:
         """Accepts a write and starts it, or has it await approval.
@@ -127,6 +163,7 @@ class Writer:
             action=intent.action,
             kind=intent.kind,
             connection=intent.connection,
+            routing=msgspec.structs.replace(intent.routing, config=self.router.version),
             effect=call.effect,
             target=intent.target,
             request=msgspec.json.encode(intent.body, order="deterministic").decode(),
@@ -150,8 +187,9 @@ class Writer:
         )
 
     async def _accept(self, connection: Connection, operation: Operation) -> Accepted:
-        if self.runner.recovery.why or not await connection.usable():
-            return await self._replay_or_refuse(connection, operation)
+        closed = await connection.closed_to(operation.action)
+        if self.runner.recovery.why or closed:
+            return await self._replay_or_refuse(operation, closed)
         if self.limiter.rated(operation) and await self._by_key(operation) is None:
             await self.limiter.take(operation)
         attempt, holders = None, self.limiter.of(operation)
@@ -172,11 +210,11 @@ class Writer:
         except JournalUnavailable:
             return await self._after_lost_commit(operation)
 
-    async def _replay_or_refuse(self, connection: Connection, operation: Operation) -> Accepted:
+    async def _replay_or_refuse(self, operation: Operation, closed: str | None) -> Accepted:
         known = await self._by_key(operation)
         if known is None or known.fingerprint != operation.fingerprint:
             self.runner.recovery.require_none()
-            raise ConnectionHeld(connection.name)
+            raise ConnectionHeld(operation.connection, closed or "")
         return Accepted(known, replayed=True)
 
     async def _after_lost_commit(self, operation: Operation) -> Accepted:
@@ -190,7 +228,7 @@ class Writer:
         # Ours, and nobody has taken it over meanwhile: only then may we go on with it.
         return Accepted(known, replayed=(known.id, known.fence) != (operation.id, operation.fence))
 
-    async def _by_key(self, operation: Operation) -> Operation | None:
+    async def _by_key(self, operation: Operation | Intent) -> Operation | None:
         return await self.store.read(lambda tx: find_by_key(tx, operation.tenant, operation.key, operation.item))
 
     async def _finish(self, operation: Operation, sent: asyncio.Future[Outcome[Any]]) -> Operation:

@@ -111,6 +111,7 @@ def total(tx: Transaction) -> int:
 def _evidence(operation: Operation) -> str:
     seen: dict[str, Any] = {
         "request": operation.fingerprint,
+        "connection": operation.connection,
         "attempts": operation.attempts,
         "detail": operation.detail,
         "payout": operation.payout,

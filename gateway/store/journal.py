@@ -8,7 +8,7 @@ from typing import Any, Protocol, TypeVar
 
 import msgspec
 
-from gateway.operation import OPEN, Approval, Attempt, Observation, Operation, State
+from gateway.operation import OPEN, Approval, Attempt, Observation, Operation, Routing, State
 from providers.sdk import Payout
 
 T = TypeVar("T")
@@ -114,7 +114,9 @@ def to_row(operation: Operation) -> list[Any]:
     plain["decisions"] = msgspec.json.encode(operation.decisions).decode()
     plain["payout"] = msgspec.json.encode(operation.payout).decode() if operation.payout else None
     plain["approval"] = msgspec.json.encode(operation.approval).decode() if operation.approval else None
+    plain["routing"] = msgspec.json.encode(operation.routing).decode()
     plain["acknowledged"] = int(operation.acknowledged)
+    plain["pinned"] = int(operation.pinned)
     return [str(value) if isinstance(value, str) else value for value in plain.values()]
 
 
@@ -124,7 +126,9 @@ def from_row(row: Row) -> Operation:
     plain["decisions"] = msgspec.json.decode(plain["decisions"])
     plain["payout"] = msgspec.json.decode(plain["payout"], type=Payout) if plain["payout"] else None
     plain["approval"] = msgspec.json.decode(plain["approval"], type=Approval) if plain["approval"] else None
+    plain["routing"] = msgspec.json.decode(plain["routing"], type=Routing) if plain["routing"] else Routing()
     plain["acknowledged"] = bool(plain["acknowledged"])
+    plain["pinned"] = bool(plain["pinned"])
     return msgspec.convert(plain, Operation)
 
 
@@ -353,6 +357,12 @@ def list_operations(
     where = " AND ".join(clauses) or "1 = 1"
     sql = f"SELECT {_COLUMN_LIST} FROM operation WHERE {where} ORDER BY id DESC LIMIT ?"  # noqa: S608
     return [from_row(row) for row in tx.execute(sql, [*parameters, limit])]
+
+
+def open_counts(tx: Transaction) -> dict[str, int]:
+    """How many open operations each connection has; those that have none are not named."""
+    sql = f"SELECT connection, COUNT(*) FROM operation WHERE state IN ({_OPEN_STATES}) GROUP BY connection"  # noqa: S608
+    return {row[0]: row[1] for row in tx.execute(sql)}
 
 
 def known_references(tx: Transaction, tenant: str, connection: str, references: Sequence[str]) -> dict[str, str]:

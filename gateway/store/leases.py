@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 
 import msgspec
@@ -34,12 +35,12 @@ def end_dead_leases(tx: Transaction) -> None:
         tx.execute("UPDATE operation SET lease_until = 0 WHERE lease_until > 0")
 
 
-def claim_due(tx: Transaction, owner: str, limit: int, lease_ms: int) -> list[Claimed]:
-    """Takes what is due, and what someone left in `sending`, unless a lease holds it. The longest overdue first.
+def claim_due(tx: Transaction, owner: str, limit: int, lease_ms: int, connections: Collection[str]) -> list[Claimed]:
+    """Takes what is due on these connections, and what someone left in `sending` on any, unless a lease holds it.
 
-    Each comes back with its fence moved on, in the state in which it was found.
+    The longest overdue first. Each comes back with its fence moved on, in the state in which it was found.
     """
-    chosen = _unheld(tx, limit)
+    chosen = _unheld(tx, limit, connections)
     if not chosen:
         return []
     marks = ", ".join("?" for _ in chosen)
@@ -52,11 +53,13 @@ def claim_due(tx: Transaction, owner: str, limit: int, lease_ms: int) -> list[Cl
     return [Claimed(taken[id], taken[id].state is State.SENDING) for id in chosen]
 
 
-def _unheld(tx: Transaction, limit: int) -> list[str]:
+def _unheld(tx: Transaction, limit: int, connections: Collection[str]) -> list[str]:
     clock = now(tx)
+    marks = ", ".join("?" for _ in connections) or "NULL"
     rows = tx.execute(
-        "SELECT id FROM operation WHERE (state = 'sending' OR due_at <= ?) AND COALESCE(lease_until, 0) <= ?"  # noqa: S608
+        f"SELECT id FROM operation WHERE (state = 'sending' OR (due_at <= ? AND connection IN ({marks})))"  # noqa: S608
+        " AND COALESCE(lease_until, 0) <= ?"
         f" ORDER BY COALESCE(due_at, lease_until, 0), id LIMIT ? {tx.dialect.skip_locked}",
-        (clock, clock, limit),
+        (clock, *connections, clock, limit),
     )
     return [row[0] for row in rows]

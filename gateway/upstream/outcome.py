@@ -22,9 +22,13 @@ class Evidence:
 
 @dataclass(frozen=True, slots=True)
 class NotSent:
-    """Provably nothing left: the connection's own trace shows no request headers."""
+    """Provably nothing left: the connection's own trace shows no request headers.
+
+    `ours`: it was our own doing, a rate limit or a late start, and tells nothing of the connection.
+    """
 
     evidence: Evidence
+    ours: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 from urllib.parse import urlencode, urlsplit
@@ -20,6 +20,7 @@ from gateway.upstream.retrying import RetryBudget, retried
 from providers.sdk import Call, Effect, Malformed, Mismatch, Provider, RefusalKind, Reply, Secret, Token
 
 T = TypeVar("T")
+R = TypeVar("R", bound="Outcome[Any] | Stream")
 
 REPLY_LIMIT = 1024 * 1024  # bytes of one decoded reply; files are streamed and have a limit of their own
 FILE_LIMIT = 50 * 1024 * 1024
@@ -68,15 +69,18 @@ class Upstream:
         self,
         provider: Provider,
         base_url: str,
-        credentials: Any,
+        credentials: Callable[[], Sequence[Any]],
         client: httpx.AsyncClient,
         *,
         timeout: float = 30.0,
         clock: Callable[[], float] = time.time,
     ) -> None:
+        """`credentials` gives what may be tried now, the first first."""
         self.provider = provider
         self.base_url = base_url.rstrip("/")
-        self.credentials = credentials
+        self._source = credentials
+        self._known = credentials()
+        self.credentials = self._known[0]
         self.client = client
         self.timeout = timeout
         self.clock = clock
@@ -86,15 +90,11 @@ class Upstream:
         self.budget = RetryBudget()
 
     async def send(self, call: Call[T], before: float | None = None) -> Outcome[T]:
-        """Sends a call once; sends again only what provably never left, and once more after a fresh login.
+        """Sends a call once; sends again only what provably never left, or what was turned away at the door.
 
         `before`: nothing leaves after this monotonic time; whoever was paused past it comes too late.
         """
-        outcome = await self._send_authorised(call, before)
-        if self._was_refused_at_the_door(outcome) and self.provider.login(self.credentials) is not None:
-            self._token = None
-            outcome = await self._send_authorised(call, before)
-        return outcome
+        return await self._let_in(call, lambda: self._send_authorised(call, before))
 
     async def read(self, call: Call[T]) -> T:
         """The result of a read. Raises UpstreamFailed."""
@@ -105,32 +105,55 @@ class Upstream:
 
     async def open(self, call: Call[Any]) -> Stream:
         """Opens a file. The caller must run the chunks to their end or close them. Raises UpstreamFailed."""
-        try:
-            return await self._open(call)
-        except UpstreamFailed as error:
-            if not self._was_refused_at_the_door(error.outcome) or self.provider.login(self.credentials) is None:
-                raise
-        self._token = None
-        return await self._open(call)
+        opened = await self._let_in(call, lambda: self._open(call))
+        if isinstance(opened, Stream):
+            return opened
+        raise UpstreamFailed(opened)
 
-    async def _open(self, call: Call[Any]) -> Stream:
+    async def _let_in(self, call: Call[Any], attempt: Callable[[], Awaitable[R]]) -> R:
+        """An attempt; another one with a fresh login, then with the other credentials, where it was turned away."""
+        self._renew()
+        used, result = self.credentials, await attempt()
+        for credentials in self._alternatives(used):
+            if not _turned_away(result, call.effect) or (credentials is used and not _left(result)):
+                continue
+            self.credentials, self._token = credentials, None
+            again = await attempt()
+            # What left before stays so: that its repetition could not leave is no proof that nothing has.
+            result = result if isinstance(again, NotSent) and _left(result) else again
+        if _turned_away(result, call.effect):
+            self.credentials, self._token = self._known[0], None
+        return result
+
+    def _renew(self) -> None:
+        """Takes credentials that stand elsewhere by now in use."""
+        known = self._source()
+        if known != self._known:
+            self._known = known
+            self.credentials, self._token = known[0], None
+
+    def _alternatives(self, used: Any) -> list[Any]:
+        again = [used] if self.provider.login(used) is not None else []
+        return again + [each for each in self._known if each != used]
+
+    async def _open(self, call: Call[Any]) -> Stream | NotSent | Refused | Unclear:
         trace = _Trace()
         login = await self._log_in()
         if login is not None:
-            raise UpstreamFailed(login)
+            return login
         try:
             response = await self.client.send(self._request(call, trace), stream=True)
         except FAILURES as error:
-            raise UpstreamFailed(_failed(trace, error)) from None
+            return _failed(trace, error)
         if response.status_code in call.success and _is_file(response, call.accept):
             return Stream(response.headers, _chunks(response))
-        raise UpstreamFailed(await self._no_file(call, response, trace))
+        return await self._no_file(call, response, trace)
 
     async def _no_file(self, call: Call[Any], response: httpx.Response, trace: _Trace) -> Refused | Unclear:
         try:
             if response.status_code in call.success:
                 return Unclear(trace.evidence(response.status_code, "the reply is not the file that was asked for"))
-            reply = await _read(response)
+            reply = await read_body(response)
         except (httpx.HTTPError, Malformed) as error:
             return Unclear(trace.evidence(response.status_code, type(error).__name__))
         finally:
@@ -148,12 +171,12 @@ class Upstream:
     async def _exchange(self, call: Call[T], before: float | None = None) -> Outcome[T]:
         trace = _Trace()
         if before is not None and time.monotonic() > before:
-            return NotSent(trace.evidence(detail="too late to send"))
+            return NotSent(trace.evidence(detail="too late to send"), ours=True)
         try:
             async with asyncio.timeout(self.timeout):
                 response = await self.client.send(self._request(call, trace), stream=True)
                 try:
-                    reply = await _read(response)
+                    reply = await read_body(response)
                 finally:
                     await response.aclose()
         # A bad port surfaces as an ExceptionGroup, which is no HTTPError; the trace decides, not the name.
@@ -178,7 +201,7 @@ class Upstream:
 
     def _without_secrets(self, body: bytes) -> bytes:
         """An error's body for reading: careless servers repeat our credentials in it ("unknown key: ...")."""
-        held = [getattr(self.credentials, name) for name in getattr(self.credentials, "__struct_fields__", ())]
+        held = [getattr(each, name) for each in self._known for name in getattr(each, "__struct_fields__", ())]
         held += [self._token.value] if self._token else []
         for value in held:
             if isinstance(value, Secret) and value.reveal():
@@ -216,12 +239,16 @@ class Upstream:
                 return _login_refused(outcome)
             return NotSent(replace(outcome.evidence, started=False, detail="login failed"))
 
-    def _was_refused_at_the_door(self, outcome: Outcome[Any]) -> bool:
-        return (
-            isinstance(outcome, Refused)
-            and outcome.refusal.kind is RefusalKind.CREDENTIALS
-            and outcome.evidence.started
-        )
+
+def _turned_away(result: Outcome[Any] | Stream, effect: Effect) -> bool:
+    """Whether credentials were refused before anything was done. Of a create that left nobody believes it."""
+    if not isinstance(result, Refused) or result.refusal.kind is not RefusalKind.CREDENTIALS:
+        return False
+    return not _left(result) or effect is not Effect.CREATE
+
+
+def _left(result: Outcome[Any] | Stream) -> bool:
+    return isinstance(result, Stream) or result.evidence.started
 
 
 def _unsent(outcome: Outcome[Any]) -> bool:
@@ -249,7 +276,7 @@ def _is_file(response: httpx.Response, media: str) -> bool:
     return plain and named.partition(";")[0].strip().lower() == media
 
 
-async def _read(response: httpx.Response) -> Reply:
+async def read_body(response: httpx.Response) -> Reply:
     """The whole body, bounded and undecoded. Raises Malformed: we asked for identity, so no encoding is due."""
     if response.headers.get("content-encoding", "identity").lower() != "identity":
         raise Malformed("a reply came in an encoding that was not asked for")

@@ -72,6 +72,7 @@ def test_every_scope_that_keys_may_have_is_one_that_routes_know() -> None:
         "payouts:write",
         "payouts:approve",
         "settings:write",
+        "admin",
     }
 
 

@@ -44,6 +44,7 @@ class Rules:
     records_move_fences: bool = True
     take_over_moves_fence: bool = True
     takes_over: bool = True
+    moves_are_committed: bool = True  # to another connection, before anything is sent there
     deadline: str = "of_commit"  # or "of_send": counted from the send's own start; or "none"
     cancels_only_unsent: bool = True
     release_looks_up: bool = True
@@ -170,6 +171,14 @@ def _expires_the_unsure(operation: Operation, age: int, expires_after: int) -> V
     return None
 
 
+def _tries_elsewhere(operation: Operation, outcome: Outcome[Any]) -> Verdict:
+    """Takes a timeout for a reason to try another connection."""
+    verdict = machine.after_send(operation, outcome)
+    if isinstance(outcome, Unclear) and operation.routing.reserve:
+        return replace(verdict, state=State.ACCEPTED, step=Step.SEND, maybe_executed=False, elsewhere=True)
+    return verdict
+
+
 def _keeps_waiting(operation: Operation, seen: LookUp, age: int, window: int) -> Verdict:
     """Forgets what comes next where a look-up was not answered."""
     verdict = machine.after_look_up(operation, seen, age, window)
@@ -289,6 +298,17 @@ GUARDS: dict[str, Guard] = {
         "forgets that an attempt may have been executed",
         Rules(after_send=_without_doubt),
         ("executed_once", "refusal_is_real"),
+    ),
+    "sent_is_pinned": Guard(
+        "tries another connection after an unclear answer", Rules(after_send=_tries_elsewhere), TWICE, CREATE
+    ),
+    "moves_are_committed": Guard(
+        "sends elsewhere what the journal still has at the first connection",
+        Rules(moves_are_committed=False),
+        TWICE,
+        CREATE,
+        20_000,
+        {"reserve": True, "favourite": "unsent", "bad": 0.9, "crash": 0.05},
     ),
     "only_the_unsent_expires": Guard(
         "lets expire what may have been executed", Rules(expired=_expires_the_unsure), ("refusal_is_real",)

@@ -34,10 +34,11 @@ from gateway.engine.machine import (
     LookUpFailed,
     Several,
     Verdict,
+    may_move,
     postponed,
 )
 from gateway.engine.running import SEND_WITHIN, applied
-from gateway.operation import Decision, Operation, Reason, State, Step
+from gateway.operation import Candidate, Decision, Operation, Reason, Routing, State, Step
 from gateway.upstream import Answered, Contradicted, Evidence, NotSent, Outcome, Refused, Unclear
 from providers.sdk import Effect, Money, Payout, PayoutStatus, Refusal, RefusalKind
 from tests.battery.checker import Execution, Move, Told, Violation, check, slot_of, stuck
@@ -103,6 +104,9 @@ TEMPLATE = Operation(
     id="", tenant="t", maker="maker", key="", fingerprint="f", action="create", kind="payout", connection="c",
     effect=CREATE, request=REQUEST, state=State.SENDING, attempts=1, sent_at=0, created_at=0, updated_at=0,
 )  # fmt: skip
+
+FIRST, SECOND_CHOICE = "c", "d"  # the credentials of the first may fail; the second stands in reserve
+IN_RESERVE = Routing(candidates=(Candidate(FIRST, "taken", ""), Candidate(SECOND_CHOICE, "reserve", "")))
 
 MARK_FAULTS = (
     "unsent", "answer_lost", "failed_before", "failed_after", "late", "refused", "limited", "unauthorized", "hang",
@@ -263,7 +267,7 @@ class Provider:
         """One request that leaves the gateway now: how long until its outcome is known, and what that is."""
         world = self.world
         wait = 20 + int(world.rng.random() * 200)
-        if self.refuses_us[0] <= world.now < self.refuses_us[1] or (world.expiry and world.now > expires):
+        if self._refuses(operation) or (world.expiry and world.now > expires):
             return wait, UNAUTHORIZED
         fault = world.fault_of_send(operation)
         if fault is None:
@@ -273,6 +277,9 @@ class Provider:
             world.rng.random() < 0.5 and self._answer(operation, checked)
             return HANGS, UNCLEAR[1]
         return wait, self._meet(fault, operation, checked, expires)
+
+    def _refuses(self, operation: Operation) -> bool:
+        return operation.connection == FIRST and self.refuses_us[0] <= self.world.now < self.refuses_us[1]
 
     def _meet(self, fault: str, operation: Operation, checked: int, expires: int) -> Outcome[Any]:  # noqa: C901
         rng = self.world.rng
@@ -345,7 +352,7 @@ class Provider:
     def show(self, operation: Operation) -> LookUp:
         """What a look-up answers: a replica may be behind."""
         world = self.world
-        if self.refuses_us[0] <= world.now < self.refuses_us[1] or world.fails("look_up"):
+        if self._refuses(operation) or world.fails("look_up"):
             return LookUpFailed("503")
         as_of = world.now
         if world.read_lag and world.rng.random() < 0.5:
@@ -357,7 +364,8 @@ class Provider:
         return self._find(operation, as_of)
 
     def _find(self, operation: Operation, as_of: int) -> LookUp:
-        mine = [each for each in self.done if each.operation.reference == operation.reference and each.at <= as_of]
+        here = (each for each in self.done if each.operation.connection == operation.connection)
+        mine = [each for each in here if each.operation.reference == operation.reference and each.at <= as_of]
         foreign = self.foreign.get(operation.reference or "", self.world.end) <= as_of
         if foreign or any(each.amount != AMOUNT for each in mine):
             return Differs("the reply contradicts the request in: amount")
@@ -432,8 +440,10 @@ class Gateway:
     def submit(self, want: Want) -> Steps[None]:
         world, rules, journal = self.world, self.world.rules, self.world.journal
         operation = world.new_operation(want, self)
-        if not (yield from self.usable()) and journal.find(want.key) is None:
-            return  # 503, nothing recorded
+        if not (yield from self.usable(operation)) and journal.find(want.key) is None:
+            if not operation.routing.reserve:
+                return  # 503, nothing recorded
+            operation = _moved(operation)
         before = world.now + int(SEND_WITHIN * 1000)
         if not rules.commits_first:
             yield from self._send_first(operation)
@@ -495,10 +505,10 @@ class Gateway:
     def conclude(self, operation: Operation, outcome: Outcome[Any]) -> Steps[Operation]:
         world = self.world
         verdict = world.rules.after_send(operation, outcome)
-        if isinstance(outcome, Answered):
-            self.held = False
-        if verdict.hold:
-            self.held = True
+        if operation.connection == FIRST:
+            self.held = (self.held and not isinstance(outcome, Answered)) or verdict.hold
+        if verdict.elsewhere and operation.routing.reserve:
+            return (yield from self.go_elsewhere(operation, operation.attempts))
         after, held = yield from self.record(operation, verdict, operation.attempts, outcome.evidence.started)
         if held and after.step is Step.LOOK_UP and verdict.delay == 0:
             after = yield from self.look_up(after)
@@ -532,10 +542,25 @@ class Gateway:
         late = world.rules.expired(operation, age, world.expires_after // 1000)
         if late is not None:
             return (yield from self.record(operation, late))[0]
-        if not (yield from self.usable()):
+        if not (yield from self.usable(operation)):
+            if may_move(operation) and operation.routing.reserve:
+                return (yield from self.go_elsewhere(operation))
             return (yield from self.record(operation, postponed(operation)))[0]
         if operation.step is not Step.SEND:
             return (yield from self.look_up(operation))
+        return (yield from self.send_next(operation))
+
+    def go_elsewhere(self, operation: Operation, attempt: int | None = None) -> Steps[Operation]:
+        """The move is committed before anything is sent there."""
+        moved, held = _moved(operation), True
+        if self.world.rules.moves_are_committed:
+            verdict = Verdict(State.ACCEPTED, moved.reason, moved.detail, Step.SEND)
+            moved, held = yield from self.record(moved, verdict, attempt)
+        self.world.count("moved")
+        return (yield from self.send_next(moved)) if held else moved
+
+    def send_next(self, operation: Operation) -> Steps[Operation]:
+        world = self.world
         before, now = world.now + int(SEND_WITHIN * 1000), self.clock()
         sending = msgspec.structs.replace(
             operation,
@@ -573,9 +598,9 @@ class Gateway:
             after = yield from self.read(after.id)
         return after, False
 
-    def usable(self) -> Steps[bool]:
+    def usable(self, operation: Operation) -> Steps[bool]:
         world = self.world
-        if not self.held:
+        if not self.held or operation.connection != FIRST:
             return True
         if world.now - self.probed_at < 5 * SECOND:
             return False
@@ -693,6 +718,12 @@ class Gateway:
         return (yield from self.commit(work))
 
 
+def _moved(operation: Operation) -> Operation:
+    """At the next connection in reserve."""
+    routing = operation.routing.dropped(operation.connection, "")
+    return msgspec.structs.replace(operation, connection=routing.taken, routing=routing)
+
+
 def due_time(row: Operation, rules: Rules) -> int | None:
     """When a gateway should go on with it, by the database's clock."""
     if row.state is State.SENDING:
@@ -743,6 +774,7 @@ class World:
         self.favourite = self.kinds[int(draw() * len(self.kinds))] if draw() < 0.5 else None
         self.lateness_most = (20, 300, 3 * 3600)[int(draw() * 3)] * SECOND
         self.quiet = (20, 200, 1500)[int(draw() * 3)] * SECOND  # when the faults stop
+        self.reserve = self.effect is CREATE and draw() < 0.4  # another connection stands in reserve
         self.end = 100 * HOUR
 
     def _plan(self, rng: random.Random) -> None:
@@ -803,7 +835,7 @@ class World:
             sent_at=now, created_at=now, updated_at=now,
             state=State.ACCEPTED if want.queued else State.SENDING, attempts=0 if want.queued else 1,
             step=Step.SEND if want.queued else None, due_at=now if want.queued else None,
-            lease_until=None if want.queued else self.now + LEASE,
+            lease_until=None if want.queued else self.now + LEASE, routing=IN_RESERVE if self.reserve else Routing(),
         )  # fmt: skip
 
     # Time

@@ -20,7 +20,7 @@ from tests.battery.schedules import AMOUNT, CREATE_FAULTS, PAYEE, TEMPLATE, Summ
 COUNT = 20_000
 WORLD_FAULTS = (
     "killed", "paused", "read_lag", "taken_over", "credentials_fail", "commit_failed", "commit_lost", "fenced",
-    "look_up_failed", "someone_else", "released", "close", "cancel", "task_interrupted",
+    "look_up_failed", "moved", "someone_else", "released", "close", "cancel", "task_interrupted",
 )  # fmt: skip
 
 

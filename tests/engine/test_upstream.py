@@ -38,7 +38,7 @@ async def client() -> AsyncIterator[httpx.AsyncClient]:
 
 def upstream(base_url: str, client: httpx.AsyncClient, seconds: float = 5.0) -> Upstream:
     token = Secret(ACCOUNTS["aff"].credentials["access_token"])
-    return Upstream(Ledger(Account("USD")), base_url, Credentials(token), client, timeout=seconds)
+    return Upstream(Ledger(Account("USD")), base_url, lambda: (Credentials(token),), client, timeout=seconds)
 
 
 @pytest.mark.parametrize(
@@ -158,7 +158,7 @@ async def test_a_cancelled_caller_leaves_no_connection_behind(
 async def test_a_token_is_minted_once_for_many_and_again_once_after_a_401(client: httpx.AsyncClient) -> None:
     async with running("heldsway") as server:
         keys = KeyPair(Secret("test-heldsway-key"), Secret("test-heldsway-secret"))
-        sender = Upstream(Heldsway(Account("USD")), server.url, keys, client)
+        sender = Upstream(Heldsway(Account("USD")), server.url, lambda: (keys,), client)
         await asyncio.gather(*(sender.read(sender.provider.get("42")) for _ in range(8)))
         assert _logins(server) == 1
         server.simulator.revoke()
@@ -169,7 +169,7 @@ async def test_a_token_is_minted_once_for_many_and_again_once_after_a_401(client
 async def test_a_refused_login_sends_nothing_else(client: httpx.AsyncClient) -> None:
     async with running("heldsway") as server:
         keys = KeyPair(Secret("test-wrong"), Secret("test-wrong"))
-        sender = Upstream(Heldsway(Account("USD")), server.url, keys, client)
+        sender = Upstream(Heldsway(Account("USD")), server.url, lambda: (keys,), client)
         outcome = await sender.send(sender.provider.complete("42", MARK))
         assert isinstance(outcome, Refused)
         assert outcome.evidence.started is False
@@ -197,7 +197,7 @@ async def test_secrets_leave_only_as_headers_and_the_path_is_the_one_that_was_bu
 async def test_credentials_that_no_header_can_carry_send_nothing(
     ledger: RunningSimulator, client: httpx.AsyncClient
 ) -> None:
-    sender = Upstream(Ledger(Account("USD")), ledger.url, Credentials(Secret("test-ключ")), client)
+    sender = Upstream(Ledger(Account("USD")), ledger.url, lambda: (Credentials(Secret("test-ключ")),), client)
     outcome = await sender.send(Ledger(Account()).complete("po_test_0002", MARK))
     assert isinstance(outcome, NotSent)
     assert not list(ledger.simulator.log)

@@ -17,6 +17,7 @@ from tests.store.records import get, operation, put
 pytestmark = pytest.mark.anyio
 
 MINUTE = 60_000
+CONNECTIONS = ("bank", "desk")
 
 
 def waiting(**changes: object) -> Operation:
@@ -24,7 +25,7 @@ def waiting(**changes: object) -> Operation:
 
 
 async def claimed(store: Store, owner: str = "a", limit: int = 10, lease_ms: int = MINUTE) -> list[Claimed]:
-    return await store.write(lambda tx: claim_due(tx, owner, limit, lease_ms))
+    return await store.write(lambda tx: claim_due(tx, owner, limit, lease_ms, CONNECTIONS))
 
 
 async def test_the_databases_clock_is_read_in_milliseconds(store: Store) -> None:
@@ -44,6 +45,19 @@ async def test_what_is_due_is_taken_with_a_lease_and_a_new_fence(store: Store) -
     assert taken.operation.lease_owner == "a"
     assert at + MINUTE <= (taken.operation.lease_until or 0) <= at + MINUTE + 5000
     assert await get(store, wanted) == taken.operation
+
+
+async def test_a_connection_that_this_gateway_does_not_have_is_left_to_others(store: Store) -> None:
+    foreign = waiting(connection="elsewhere")
+    await put(store, foreign)
+    assert await claimed(store) == []
+    assert (await get(store, foreign)).lease_owner is None
+
+
+async def test_a_dead_send_is_recorded_whoever_has_its_connection(store: Store) -> None:
+    await put(store, waiting(connection="elsewhere", state=State.SENDING, step=None, due_at=None))
+    [taken] = await claimed(store)
+    assert taken.interrupted
 
 
 async def test_what_is_not_due_stays(store: Store) -> None:

@@ -1,0 +1,34 @@
+"""For whoever runs the gateway: take a changed config in force."""
+
+from __future__ import annotations
+
+import msgspec
+from litestar import Response
+
+from gateway.api.answers import json_answer
+from gateway.api.context import service_of
+from gateway.api.endpoint import ApiRequest, endpoint
+
+
+class Reloaded(msgspec.Struct, frozen=True):
+    """`config` is the version in force from now on, `before` the one until now."""
+
+    config: str
+    before: str
+
+
+@endpoint(
+    "POST",
+    "/v1/admin/reload",
+    scope="admin",
+    summary="Read the config file again and take it in force; calls under way end with the old one",
+    answers={200: Reloaded},
+    problems=("config_refused",),
+)
+async def reload_config(request: ApiRequest) -> Response[bytes]:
+    service = service_of(request)
+    before = service.current.version
+    return json_answer(Reloaded((await service.reload()).version, before))
+
+
+HANDLERS = [reload_config]

@@ -1,0 +1,65 @@
+"""Who is calling: by an API key, or by a token of one of the configured issuers."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+
+import httpx
+import jwt
+
+from gateway.config import Issuer
+from gateway.keys import Caller, KeyRing
+from gateway.tokens import Fetch, KeySet, Tokens
+from gateway.upstream.sender import read_body
+
+FETCH_SECONDS = 5.0
+
+
+class Callers:
+    """Everyone who may call, as one config has it."""
+
+    def __init__(self, keys: KeyRing, issuers: Sequence[Tokens]) -> None:
+        self.keys = keys
+        self.issuers = {each.issuer.issuer: each for each in issuers}
+
+    async def find(self, presented: str) -> Caller | None:
+        caller = self.keys.find(presented)
+        if caller is not None or not self.issuers:
+            return caller
+        tokens = self.issuers.get(claimed_issuer(presented))
+        return await tokens.find(presented) if tokens else None
+
+    async def close(self) -> None:
+        for each in self.issuers.values():
+            await each.keys.close()
+
+
+def claimed_issuer(token: str) -> str:
+    """Whose token it says it is; not believed, only asked. Empty where it says nothing readable."""
+    try:
+        return str(jwt.decode(token, options={"verify_signature": False}).get("iss", ""))
+    except (jwt.PyJWTError, ValueError, RecursionError):
+        return ""
+
+
+def tokens_of(issuer: Issuer, client: httpx.AsyncClient) -> Tokens:
+    return Tokens(issuer, KeySet(issuer, _fetch_of(issuer, client)))
+
+
+def _fetch_of(issuer: Issuer, client: httpx.AsyncClient) -> Fetch:
+    if issuer.jwks_url is not None:
+        return partial(_fetched, client, issuer.jwks_url)
+    return partial(asyncio.to_thread, Path(issuer.jwks_file or "").read_bytes)
+
+
+async def _fetched(client: httpx.AsyncClient, url: str) -> bytes:
+    """A bounded answer from the issuer. Raises what goes wrong."""
+    headers = {"Accept": "application/json", "Accept-Encoding": "identity"}
+    async with asyncio.timeout(FETCH_SECONDS), client.stream("GET", url, headers=headers) as response:
+        reply = await read_body(response)
+    if reply.status != 200:
+        raise ValueError(f"the issuer answered {reply.status}")
+    return reply.body

@@ -1,0 +1,76 @@
+"""What is wrong with a config's shape: unknown keys, missing ones, wrong types; each with its path."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from functools import cache
+from typing import Any
+
+import msgspec
+from jsonschema_rs import Draft202012Validator, ValidationError, ValidationErrorKind
+
+from gateway.config.model import Config
+from gateway.config.suggesting import meant, nearest, perhaps
+from gateway.redaction import without_value
+
+
+@cache
+def schema() -> dict[str, Any]:
+    """The JSON Schema of the config, as editors take it."""
+    made = msgspec.json.schema(Config)
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": "payout-gateway's config"} | made
+
+
+def faults_of_shape(raw: dict[str, Any]) -> list[tuple[str, str]]:
+    errors = Draft202012Validator(schema(), validate_formats=True).iter_errors(raw)
+    return [fault for error in errors for fault in _faults(error)]
+
+
+def _faults(error: ValidationError) -> Iterator[tuple[str, str]]:
+    at = error.instance_path
+    match error.kind:
+        case ValidationErrorKind.AdditionalProperties(unexpected=names):
+            for name in names:
+                yield dotted([*at, name]), f"there is no such key{meant(name, _known(error))}"
+        case ValidationErrorKind.Required(property=name):
+            if nearest(name, _given(error)) is None:  # misspelt it is named already
+                yield dotted([*at, name]), "is required"
+        case ValidationErrorKind.Enum(options=options):
+            words, given = [str(option) for option in options], str(error.instance)
+            yield dotted(at), f"{given!r} is none of {', '.join(words)}{perhaps(given, words)}"
+        case ValidationErrorKind.AnyOf(context=branches):
+            yield from _of_branches(error, branches)
+        case _:
+            yield dotted(at), without_value(error.message)
+
+
+def _of_branches(error: ValidationError, branches: Sequence[Sequence[ValidationError]]) -> Iterator[tuple[str, str]]:
+    """The faults of the form that was meant: the one whose type is right."""
+    for branch in branches:
+        wrong_type = any(
+            isinstance(each.kind, ValidationErrorKind.Type) and each.instance_path == error.instance_path
+            for each in branch
+        )
+        if not wrong_type:
+            for each in branch:
+                yield from _faults(each)
+            return
+    types = [kind for branch in branches for each in branch for kind in getattr(each.kind, "types", ())]
+    yield dotted(error.instance_path), f"the value must be of type {' or '.join(types)}"
+
+
+def _known(error: ValidationError) -> list[str]:
+    """The keys of the section that an error is about."""
+    section: Any = schema()
+    for part in error.schema_path[:-1]:
+        section = section[part]
+    return list(section.get("properties", ()))
+
+
+def _given(error: ValidationError) -> list[str]:
+    known, section = _known(error), error.instance
+    return [name for name in section if name not in known] if isinstance(section, dict) else []
+
+
+def dotted(path: Sequence[str | int]) -> str:
+    return ".".join(str(part) for part in path) or "the file"

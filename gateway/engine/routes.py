@@ -1,0 +1,137 @@
+"""Which connections a call may go to, by the config alone. Pure: `diff`, `replay` and `explain` ask the same."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+
+from gateway.config import READS, Ask, Config, Route, mismatch
+from gateway.engine.errors import NotOffered
+from gateway.engine.intent import CreateBody
+from gateway.keys import Caller
+from gateway.operation import Candidate, Routing
+from gateway.plugins import offers
+from providers.sdk import FieldRefused, PayeeAccount
+
+
+def ask_of(caller: Caller, operation: str, body: CreateBody | None = None) -> Ask:
+    if body is None:
+        return Ask(operation=operation, tenant=caller.tenant, tags=caller.tags)
+    return Ask(
+        operation=operation,
+        tenant=caller.tenant,
+        tags=caller.tags,
+        amount=body.amount,
+        country=country_of(body.payee),
+        account="iban" if body.payee.iban else "account_number",
+        payee=account_of(body.payee),
+    )
+
+
+def country_of(payee: PayeeAccount) -> str | None:
+    """Where the account is: an IBAN says it, and sort codes are British."""
+    if payee.iban:
+        return payee.iban[:2]
+    return "GB" if payee.sort_code else None
+
+
+def account_of(payee: PayeeAccount) -> str:
+    """The account itself, whatever its holder is called."""
+    return payee.iban or f"{payee.sort_code}/{payee.account_number}"
+
+
+def place(config: Config, caller: Caller, ask: Ask) -> Routing:
+    """Where a call goes that names no connection. Nothing is `taken` where nobody takes it."""
+    for route in config.routes:
+        if mismatch(route.when, ask) is None:
+            return _by_route(config, route, caller, ask)
+    return Routing(rule="no route matches")
+
+
+def place_at(config: Config, name: str, ask: Ask) -> Routing:
+    """Where a call goes that names its connection: there, or nowhere."""
+    error = obstacle(config, name, ask)
+    if error is not None:
+        return Routing(candidates=(Candidate(name, "dropped", str(error)),))
+    taken = Routing(chosen=name, candidates=(Candidate(name, "taken", "the call names it"),))
+    return _without_closed(config, taken, ask.operation)
+
+
+def _by_route(config: Config, route: Route, caller: Caller, ask: Ask) -> Routing:
+    usable = [name for name in route.connections if caller.may_use(name)]
+    refused = {name: str(error) for name in usable if (error := obstacle(config, name, ask)) is not None}
+    first = _first(route, [name for name in route.targets if name in usable and name not in refused], ask.payee)
+    spare = [name for name in route.fallback if name in usable and name not in refused and name != first]
+    order = [first, *spare] if first else []
+    others = [name for name in usable if name not in order]
+    ordered = [Candidate(name, "taken" if name == first else "reserve", _why(route, name)) for name in order]
+    dropped = [Candidate(name, "dropped", refused.get(name) or _passed_over(route, name, first)) for name in others]
+    routing = Routing(
+        route=route.name,
+        rule=f"route {route.name} is the first that matches",
+        chosen=first,
+        candidates=(*ordered, *dropped),
+    )
+    return _without_closed(config, routing, ask.operation)
+
+
+def _first(route: Route, able: Sequence[str], payee: str | None) -> str | None:
+    weights = {name: weight for name, weight in route.weights.items() if name in able and weight > 0}
+    if weights and payee is not None:
+        return by_weight(weights, payee)
+    return next(iter(able), None)
+
+
+def by_weight(weights: Mapping[str, int], payee: str) -> str:
+    """One of the names. The same payee gets the same one as long as names and weights stay."""
+    digest = hashlib.sha256(payee.encode()).digest()
+    point = int.from_bytes(digest[:8]) * sum(weights.values()) >> 64
+    for name, weight in sorted(weights.items()):
+        point -= weight
+        if point < 0:
+            return name
+    raise ValueError("weights must be more than nothing")
+
+
+def obstacle(config: Config, name: str, ask: Ask) -> NotOffered | FieldRefused | None:
+    """Why a connection can never take such a call."""
+    connection = config.connections[name]
+    offered = offers(connection.provider)
+    if ask.operation not in offered:
+        return NotOffered(ask.operation, name, offered)
+    if ask.amount and connection.currency and connection.currency != ask.amount.currency:
+        return FieldRefused("/amount/currency", f"{name} pays in {connection.currency}")
+    return None
+
+
+def _why(route: Route, name: str) -> str:
+    if name not in route.targets:
+        return "fallback"
+    return f"its weight is {_share(route, name)}" if route.weights else "first in order"
+
+
+def _passed_over(route: Route, name: str, first: str | None) -> str:
+    if first is None:
+        return "a fallback only stands in for a target that could take the call"
+    return f"its weight is {_share(route, name)}, and this payee is not in it" if route.weights else f"after {first}"
+
+
+def _share(route: Route, name: str) -> str:
+    return f"{route.weights[name]} of {sum(route.weights.values())}"
+
+
+def closed(state: str, name: str, operation: str) -> str | None:
+    """Why a connection in this state takes no such write, or None."""
+    if state == "paused" and operation not in READS:
+        return f"{name} is paused: it takes no writes"
+    if state == "draining" and operation == "create":
+        return f"{name} is draining: it takes no new payouts"
+    return None
+
+
+def _without_closed(config: Config, routing: Routing, operation: str) -> Routing:
+    for item in routing.candidates:
+        why = closed(config.connections[item.connection].state, item.connection, operation)
+        if why is not None and item.verdict != "dropped":
+            routing = routing.dropped(item.connection, why)
+    return routing
