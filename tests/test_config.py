@@ -62,8 +62,10 @@ def policy(**changes: Any) -> Change:
 
     def change(raw: dict[str, Any]) -> None:
         raw["approvals"] = [POLICY | changes]
-        scopes = {"payroll": "payouts:write", "manager": "payouts:approve"}
-        raw["api_keys"] = [{"name": name, "sha256": "a" * 64, "scopes": [scope]} for name, scope in scopes.items()]
+        raw["api_keys"] = [
+            {"name": "payroll", "sha256": "a" * 64, "scopes": ["payouts:write"]},
+            {"name": "manager", "sha256": "b" * 64, "scopes": ["payouts:approve"]},
+        ]
 
     return change
 
