@@ -11,8 +11,9 @@ import httpx
 import jwt
 
 from gateway.config import Issuer
+from gateway.jwks import Fetch, KeySet
 from gateway.keys import Caller, KeyRing
-from gateway.tokens import Fetch, KeySet, Tokens
+from gateway.tokens import Tokens
 from gateway.upstream.sender import read_body
 
 FETCH_SECONDS = 5.0
@@ -46,7 +47,7 @@ def claimed_issuer(token: str) -> str:
 
 
 def tokens_of(issuer: Issuer, client: httpx.AsyncClient) -> Tokens:
-    return Tokens(issuer, KeySet(issuer, _fetch_of(issuer, client)))
+    return Tokens(issuer, KeySet(issuer.name, issuer.algorithms, _fetch_of(issuer, client)))
 
 
 def _fetch_of(issuer: Issuer, client: httpx.AsyncClient) -> Fetch:

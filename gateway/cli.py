@@ -17,12 +17,13 @@ import uvloop
 from rich.console import Console
 from rich.table import Table
 
-from gateway import __version__
-from gateway.config import Config, ConfigInvalid, load
+from gateway import __version__, configuring
+from gateway.config import ConfigInvalid
 from gateway.conformance.cli import contracts
 from gateway.coordination import RedisUrlInvalid
 from gateway.keys import SCOPES, hashed, is_whole, new_key
 from gateway.oncall import audit, operations
+from gateway.options import config_option, loaded
 from gateway.plugins import installed
 from gateway.store.journal import JournalRefused
 from providers.sdk import CAPABILITIES
@@ -33,15 +34,6 @@ Examples:
   payout-gateway check --config gateway.toml           every fault of a config, by its path
   payout-gateway key new --name payroll --scopes payouts:read,payouts:write
 """
-
-config_option = click.option(
-    "--config",
-    "path",
-    type=click.Path(path_type=Path, dir_okay=False),
-    default="gateway.toml",
-    show_default=True,
-    help="The config file.",
-)
 
 
 @click.group(epilog=EXAMPLES, context_settings={"help_option_names": ["-h", "--help"]})
@@ -61,29 +53,9 @@ def run(path: Path, host: str | None, port: int | None) -> None:
     """Serve the API. SIGHUP reads the config again; a bad one changes nothing."""
     from gateway.serve import serve
 
-    config = _loaded(path)
+    config = loaded(path)
     address = host or config.server.host, config.server.port if port is None else port
     _until_interrupted(serve(config, *address, source=path))
-
-
-@main.command()
-@config_option
-@click.option("--json", "as_json", is_flag=True, help="For machines.")
-def check(path: Path, as_json: bool) -> None:
-    """Validate a config, offline. Exits 1 with the path of each fault."""
-    try:
-        config = load(path)
-    except ConfigInvalid as error:
-        if as_json:
-            faults = [{"line": line, "path": where, "message": what} for line, where, what in error.placed()]
-            click.echo(json.dumps({"ok": False, "faults": faults}))
-        else:
-            for line, where, what in error.placed():
-                at = f"{path}:{line}: " if line else ""
-                click.echo(f"{at}{click.style(where, bold=True)}: {what}", err=True)
-        sys.exit(1)
-    found = f"{len(config.connections)} connections, {len(config.routes)} routes, {len(config.api_keys)} keys"
-    click.echo(json.dumps({"ok": True, "faults": []}) if as_json else f"{path}: valid ({found})")
 
 
 @main.command()
@@ -196,16 +168,10 @@ def key_hash() -> None:
 
 
 main.add_command(operations)
+for command in configuring.COMMANDS:
+    main.add_command(command)
 main.add_command(audit)
 main.add_command(contracts)
-
-
-def _loaded(path: Path) -> Config:
-    try:
-        return load(path)
-    except ConfigInvalid as error:
-        faults = "\n".join(f"  {where}: {what}" for where, what in error.faults)
-        raise click.ClickException(f"{path} cannot be used:\n{faults}") from None
 
 
 def _until_interrupted(work: Coroutine[Any, Any, None]) -> None:

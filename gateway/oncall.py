@@ -8,37 +8,21 @@ from __future__ import annotations
 import asyncio
 import json
 import sys
-from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TypeVar
 
 import click
 import msgspec
-from rich.console import Console
 from rich.table import Table
 
 from gateway.api.answers import operation_answer
-from gateway.config import Config, ConfigInvalid, journal_url, load
 from gateway.engine.reconciling import forgotten_payouts
 from gateway.engine.service import anchor_of, audit_of
 from gateway.operation import Attempt, Operation, Reason, State, Step, instant
+from gateway.options import config_option, console, json_option, loaded, read_journal
 from gateway.store.anchor import Length
 from gateway.store.audit import total
-from gateway.store.journal import JournalError, JournalRefused, Transaction, attempts_of, find, list_operations
-from gateway.store.opening import open_read_only
-
-T = TypeVar("T")
-
-config_option = click.option(
-    "--config",
-    "path",
-    type=click.Path(path_type=Path, dir_okay=False),
-    default="gateway.toml",
-    show_default=True,
-    help="The config file, which names the journal.",
-)
-json_option = click.option("--json", "as_json", is_flag=True, help="For machines.")
+from gateway.store.journal import Transaction, attempts_of, find, list_operations
 
 # What a state means to whoever reads it at 3 a.m.
 MEANS = {
@@ -81,7 +65,7 @@ def list_command(path: Path, states: tuple[str, ...], tenant: str | None, limit:
     Example: payout-gateway operations list --state needs_review
     """
     wanted = [State(state) for state in states]
-    found = _read(path, lambda tx: list_operations(tx, tenant, states=wanted, limit=limit))
+    found = read_journal(loaded(path), lambda tx: list_operations(tx, tenant, states=wanted, limit=limit))
     if as_json:
         click.echo(msgspec.json.encode([operation_answer(operation, []) for operation in found]))
         return
@@ -89,8 +73,7 @@ def list_command(path: Path, states: tuple[str, ...], tenant: str | None, limit:
     table.columns[0].no_wrap = True
     for item in found:
         table.add_row(*_row(item))
-    # A pipe has no width of its own: nothing is cut for it.
-    Console(width=None if sys.stdout.isatty() else 200).print(table if found else "none")
+    console().print(table if found else "none")
 
 
 def _row(item: Operation) -> tuple[str, ...]:
@@ -132,7 +115,7 @@ def explain_command(path: Path, id: str, as_json: bool) -> None:
     def both(tx: Transaction) -> tuple[Operation | None, list[Attempt]]:
         return find(tx, None, id), attempts_of(tx, id)
 
-    operation, attempts = _read(path, both)
+    operation, attempts = read_journal(loaded(path), both)
     if operation is None:
         raise click.ClickException(f"there is no operation {id}")
     if as_json:
@@ -208,12 +191,12 @@ def audit() -> None:
 @json_option
 def verify_command(path: Path, as_json: bool) -> None:
     """Recompute every chain. Exits 1 where one does not hold."""
-    config = _config(path)
+    config = loaded(path)
     seal = audit_of(config)
-    count, broken = _read(path, seal.verify)
+    count, broken = read_journal(config, seal.verify)
     anchor = anchor_of(config)
     anchored = anchor.read() if anchor else None
-    length = _read(path, total)
+    length = read_journal(config, total)
     if anchored is not None and length < anchored.entries:
         click.echo(f"the journal is older than its anchor: {length} entries, not {anchored.entries}", err=True)
     faults = [{"tenant": item.tenant, "seq": item.seq, "why": item.why} for item in broken]
@@ -236,7 +219,7 @@ def reconcile_command(path: Path, accept: bool) -> None:
 
     With --accept the gateway sends again. Do that once each payout listed here is accounted for by a person.
     """
-    config = _config(path)
+    config = loaded(path)
     anchor = anchor_of(config)
     if anchor is None:
         raise click.ClickException("no anchor is configured: set [audit] anchor")
@@ -244,30 +227,7 @@ def reconcile_command(path: Path, accept: bool) -> None:
     table = Table("payout", "status", "amount", "reference", "created")
     for row in forgotten:
         table.add_row(*row)
-    Console(width=None if sys.stdout.isatty() else 200).print(table if forgotten else "nothing was forgotten")
+    console().print(table if forgotten else "nothing was forgotten")
     if accept:
-        anchor.write(Length(_read(path, total), int(datetime.now(UTC).timestamp() * 1000)))
+        anchor.write(Length(read_journal(config, total), int(datetime.now(UTC).timestamp() * 1000)))
         click.echo("accepted: a running gateway sends again within seconds")
-
-
-def _config(path: Path) -> Config:
-    try:
-        return load(path)
-    except ConfigInvalid as error:
-        raise click.ClickException(str(error)) from None
-
-
-def _read(path: Path, work: Callable[[Transaction], T]) -> T:
-    config = _config(path)
-
-    async def run() -> T:
-        store = open_read_only(journal_url(config))
-        try:
-            return await store.read(work)
-        finally:
-            await store.close()
-
-    try:
-        return asyncio.run(run())
-    except (JournalRefused, JournalError) as error:
-        raise click.ClickException(str(error)) from None

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from gateway.config import ConfigInvalid, load, parse
-from tests.issuer import section
+from tests.issuer import jwks, section
 
 GOOD: dict[str, Any] = {
     "connections": {
@@ -170,6 +170,7 @@ BROKEN = [
     (put("issuers", value=[section()]), "issuers.0", "jwks_url, or jwks_file"),
     (put("issuers", value=[issuer(jwks_file="/not/there")]), "issuers.0", "jwks_url, or jwks_file"),
     (put("issuers", value=[section(jwks_file="/not/there")]), "issuers.0.jwks_file", "/not/there"),
+    (put("issuers", value=[section(jwks_file=__file__)]), "issuers.0.jwks_file", "is no JSON Web Key Set"),
     (put("issuers", value=[section(jwks_url="http://login.test/jwks")]), "issuers.0.jwks_url", "loopback"),
     (put("issuers", value=[issuer(audience="")]), "issuers.0.audience", "`aud`"),
     (put("issuers", value=[issuer(issuer="two words")]), "issuers.0.issuer", "`iss`"),
@@ -223,3 +224,11 @@ def test_an_unreadable_file_says_so(tmp_path: Path, content: bytes, says: str) -
     path.write_bytes(content)
     with pytest.raises(ConfigInvalid, match=says):
         load(path)
+
+
+def test_an_issuers_file_needs_a_key_of_a_pinned_algorithm(tmp_path: Path) -> None:
+    file = tmp_path / "jwks.json"
+    file.write_bytes(jwks("test-rsa"))
+    parse({"issuers": [section(jwks_file=str(file), algorithms=["RS256"])]})
+    with pytest.raises(ConfigInvalid, match="holds no public key for ES256"):
+        parse({"issuers": [section(jwks_file=str(file), algorithms=["ES256"])]})

@@ -11,8 +11,9 @@ import msgspec
 import pytest
 
 from gateway.config import Issuer
+from gateway.jwks import FRESH_SECONDS, PAUSE_SECONDS, KeySet, public_keys
 from gateway.keys import Caller
-from gateway.tokens import FRESH_SECONDS, PAUSE_SECONDS, KeySet, Tokens, caller_of, public_keys
+from gateway.tokens import Tokens, caller_of
 from tests.issuer import ISSUER, claims, jwk, jwks, section, token
 
 pytestmark = pytest.mark.anyio
@@ -41,7 +42,7 @@ class Source:
         return self.answer
 
     def keys(self) -> KeySet:
-        return KeySet(ISSUED, self.fetch, lambda: self.now)
+        return KeySet("login", ALL, self.fetch, lambda: self.now)
 
 
 async def test_keys_are_asked_for_once_and_then_known() -> None:

@@ -24,6 +24,7 @@ from gateway.api import (
     operations,
     payouts,
     requests,
+    routes,
     settings,
 )
 from gateway.api.endpoint import ApiRequest, authorise, declared, endpoint
@@ -32,7 +33,7 @@ from gateway.config import Config
 from gateway.engine.reloading import opened
 from gateway.engine.service import Gateway
 
-MODULES = (payouts, bulk, files, requests, settings, operations, connections, native, admin, health, openapi)
+MODULES = (payouts, bulk, files, requests, settings, operations, connections, routes, native, admin, health, openapi)
 HANDLERS: list[HTTPRouteHandler] = [handler for module in MODULES for handler in module.HANDLERS]
 
 

@@ -76,24 +76,24 @@ class NoParameters(msgspec.Struct, frozen=True):
 async def create_payout(request: ApiRequest) -> Response[bytes]:
     key = idempotency_key(request)
     body = await body_of(request, CreateBody)
-    _refuse_wrong_order(body)
+    refuse_wrong_order(body)
     accepted = await gateway_of(request).writer.create(caller_of(request), key, body)
     return await answer_write(request, accepted, created=True)
 
 
-def _refuse_wrong_order(body: CreateBody) -> None:
-    """What the shape alone cannot say. Raises ApiError with every fault."""
+def refuse_wrong_order(body: CreateBody, at: str = "") -> None:
+    """What the shape alone cannot say. `at`: the pointer of the order. Raises ApiError with every fault."""
     faults = []
     try:
         exponent(body.amount.currency)
     except UnknownCurrency as error:
-        faults.append(Fault("/amount/currency", str(error)))
+        faults.append(Fault(f"{at}/amount/currency", str(error)))
     payee = body.payee
     local = (payee.account_number, payee.sort_code)
     if (payee.iban is None) == (local == (None, None)) or (payee.iban is None and None in local):
-        faults.append(Fault("/payee", "needs one account form: iban, or account_number with sort_code"))
+        faults.append(Fault(f"{at}/payee", "needs one account form: iban, or account_number with sort_code"))
     if payee.iban is not None and not _iban_checks(payee.iban):
-        faults.append(Fault("/payee/iban", "its check digits are wrong"))
+        faults.append(Fault(f"{at}/payee/iban", "its check digits are wrong"))
     if faults:
         raise ApiError("invalid_body", errors=faults)
 

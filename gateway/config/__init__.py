@@ -9,8 +9,9 @@ from typing import Any
 import msgspec
 
 from gateway.config.faults import faults_of
+from gateway.config.kinds import Asks, Tables, kinds_of_payouts, told_apart
 from gateway.config.lines import lines_of
-from gateway.config.matching import READS, Ask, mismatch
+from gateway.config.matching import READS, Ask, mismatch, taken_by
 from gateway.config.model import (
     AmountLimits,
     AmountRange,
@@ -45,6 +46,7 @@ __all__ = [
     "ApprovalPolicy",
     "ApprovalWhen",
     "Ask",
+    "Asks",
     "Audit",
     "Config",
     "ConfigInvalid",
@@ -58,16 +60,20 @@ __all__ = [
     "Redis",
     "Route",
     "Server",
+    "Tables",
     "Target",
     "When",
     "build_provider",
     "config_schema",
     "journal_url",
+    "kinds_of_payouts",
     "load",
     "mismatch",
     "parse",
     "redis_url",
     "resolve_secret",
+    "taken_by",
+    "told_apart",
 ]
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from gateway.config.model import Config, Issuer
 from gateway.config.urls import url_faults
+from gateway.jwks import public_keys
 
 
 def issuer_faults(config: Config) -> Iterator[tuple[str, str]]:
@@ -40,5 +41,15 @@ def _source_faults(path: str, issuer: Issuer) -> Iterator[tuple[str, str]]:
         yield path, "needs its public keys from one place: jwks_url, or jwks_file"
     elif issuer.jwks_url is not None:
         yield from url_faults(f"{path}.jwks_url", issuer.jwks_url)
-    elif issuer.jwks_file is not None and not Path(issuer.jwks_file).is_file():
-        yield f"{path}.jwks_file", f"there is no file {issuer.jwks_file}"
+    elif issuer.jwks_file is not None:
+        yield from _file_faults(f"{path}.jwks_file", issuer.jwks_file, issuer.algorithms)
+
+
+def _file_faults(path: str, file: str, algorithms: tuple[str, ...]) -> Iterator[tuple[str, str]]:
+    try:
+        if not public_keys(Path(file).read_bytes(), algorithms):
+            yield path, f"{file} holds no public key for {' or '.join(algorithms)} with an id (`kid`)"
+    except OSError:
+        yield path, f"cannot read {file}"
+    except ValueError:
+        yield path, f"{file} is no JSON Web Key Set"

@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping, Sequence
 
-from gateway.config.matching import READS, ROUTED, every_create, mismatch
+from gateway.config.kinds import every_create
+from gateway.config.matching import READS, ROUTED
 from gateway.config.model import AmountRange, Config, Route, Target, When
 from gateway.config.suggesting import meant, nearest, perhaps
 from gateway.plugins import installed, offers
@@ -141,13 +142,12 @@ def _currency_faults(config: Config, route: Route) -> Faults:
 def _unreachable(config: Config) -> Faults:
     """Routes for new payouts that never get one, because those above them take all of it."""
     currencies = [connection.currency for connection in config.connections.values()]
-    regions = list(every_create(config.routes, currencies))
-    reached = {region.firsts[0].name for region in regions if region.firsts[0]}
+    matching = [names for _, names in every_create(config.routes, currencies)]
+    reached = {names[0] for names in matching if names}
     for place, route in enumerate(config.routes):
         if route.name in reached or not _takes_payouts(route):
             continue
-        within = [region.firsts[0] for region in regions if mismatch(route.when, region.asks[0]) is None]
-        takers = list(dict.fromkeys(repr(first.name) for first in within if first))
+        takers = list(dict.fromkeys(repr(names[0]) for names in matching if route.name in names))
         verb = "take" if len(takers) > 1 else "takes"
         why = f"{' and '.join(takers)} above {verb} all of it" if takers else "no payout is all of that"
         lists = '; is it for lists only, say operation = ["list_payouts"]' if route.when.operation is None else ""

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import contextlib
 from functools import partial
 
 import msgspec
 
 from gateway.config import Config, journal_url
-from gateway.coordination import LocalCoordination
 from gateway.engine.connection import Connection
-from gateway.engine.service import connect
+from gateway.engine.service import connected
 from gateway.store.journal import created_payouts
 from gateway.store.opening import open_read_only
 from providers.sdk import ListQuery, Payout
@@ -20,17 +18,17 @@ PAGES_MOST = 1000
 
 async def forgotten_payouts(config: Config) -> list[tuple[str, ...]]:
     """Payouts of every connection that creates them which no operation of the journal led to. Raises UpstreamFailed."""
-    async with contextlib.AsyncExitStack() as stack:
+    async with connected(config) as connections:
         store = open_read_only(journal_url(config))
-        stack.push_async_callback(store.close)
-        found: list[tuple[str, ...]] = []
-        for name in config.connections:
-            connection = connect(config, name, LocalCoordination())
-            stack.push_async_callback(connection.close)
-            if "create" in connection.offers:
-                known = await store.read(partial(created_payouts, connection=name))
-                found += [_row(name, item) for item in await _all(connection) if item.id not in known]
-        return found
+        try:
+            found: list[tuple[str, ...]] = []
+            for name, connection in connections.items():
+                if "create" in connection.offers:
+                    known = await store.read(partial(created_payouts, connection=name))
+                    found += [_row(name, item) for item in await _all(connection) if item.id not in known]
+            return found
+        finally:
+            await store.close()
 
 
 async def _all(connection: Connection) -> list[Payout]:

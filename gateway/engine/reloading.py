@@ -163,7 +163,7 @@ class Service:
         await old.runner.drain(None)
         await self._nothing_open(self._left[old])
         old.runner.working = False
-        await self._working[old]
+        await asyncio.wait({self._working[old]})
         await old.runner.drain(None)
         del self._left[old], self._working[old]
         self._share()

@@ -5,6 +5,8 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping, Sequence
 
+import msgspec
+
 from gateway.config import READS, Ask, Config, Route, mismatch
 from gateway.engine.errors import NotOffered
 from gateway.engine.intent import CreateBody
@@ -42,10 +44,22 @@ def account_of(payee: PayeeAccount) -> str:
 
 def place(config: Config, caller: Caller, ask: Ask) -> Routing:
     """Where a call goes that names no connection. Nothing is `taken` where nobody takes it."""
-    for route in config.routes:
-        if mismatch(route.when, ask) is None:
-            return _by_route(config, route, caller, ask)
-    return Routing(rule="no route matches")
+    route = next((route for route in config.routes if mismatch(route.when, ask) is None), None)
+    if route is None:
+        return Routing(rule="no route matches")
+    able = _able(config, route, caller, ask)
+    weights = _weights(route, able)
+    first = by_weight(weights, ask.payee) if weights and ask.payee is not None else next(iter(able), None)
+    return _routed(config, route, caller, ask, first)
+
+
+def ways(config: Config, route: Route, caller: Caller, ask: Ask) -> list[tuple[int, Routing]]:
+    """All ways that such calls go by a route, whoever the payee is, each with its weight."""
+    able = _able(config, route, caller, ask)
+    weights = _weights(route, able)
+    if weights:
+        return [(weight, _routed(config, route, caller, ask, first)) for first, weight in weights.items()]
+    return [(1, _routed(config, route, caller, ask, next(iter(able), None)))]
 
 
 def place_at(config: Config, name: str, ask: Ask) -> Routing:
@@ -53,33 +67,38 @@ def place_at(config: Config, name: str, ask: Ask) -> Routing:
     error = obstacle(config, name, ask)
     if error is not None:
         return Routing(candidates=(Candidate(name, "dropped", str(error)),))
-    taken = Routing(chosen=name, candidates=(Candidate(name, "taken", "the call names it"),))
-    return _without_closed(config, taken, ask.operation)
+    return _open(config, Routing(candidates=(Candidate(name, "taken", "the call names it"),)), ask.operation)
 
 
-def _by_route(config: Config, route: Route, caller: Caller, ask: Ask) -> Routing:
+def _able(config: Config, route: Route, caller: Caller, ask: Ask) -> list[str]:
+    """The targets that could take a call like this, whatever their state."""
+    return [name for name in route.targets if caller.may_use(name) and obstacle(config, name, ask) is None]
+
+
+def _weights(route: Route, able: Sequence[str]) -> dict[str, int]:
+    return {name: weight for name, weight in route.weights.items() if name in able and weight > 0}
+
+
+def _routed(config: Config, route: Route, caller: Caller, ask: Ask, first: str | None) -> Routing:
     usable = [name for name in route.connections if caller.may_use(name)]
     refused = {name: str(error) for name in usable if (error := obstacle(config, name, ask)) is not None}
-    first = _first(route, [name for name in route.targets if name in usable and name not in refused], ask.payee)
     spare = [name for name in route.fallback if name in usable and name not in refused and name != first]
     order = [first, *spare] if first else []
-    others = [name for name in usable if name not in order]
+    others = [name for name in usable if name not in order and (first or name in refused)]
     ordered = [Candidate(name, "taken" if name == first else "reserve", _why(route, name)) for name in order]
     dropped = [Candidate(name, "dropped", refused.get(name) or _passed_over(route, name, first)) for name in others]
-    routing = Routing(
-        route=route.name,
-        rule=f"route {route.name} is the first that matches",
-        chosen=first,
-        candidates=(*ordered, *dropped),
-    )
-    return _without_closed(config, routing, ask.operation)
+    rule = f"route {route.name} is the first that matches"
+    routing = Routing(route=route.name, rule=rule, candidates=(*ordered, *dropped))
+    return _open(config, routing, ask.operation)
 
 
-def _first(route: Route, able: Sequence[str], payee: str | None) -> str | None:
-    weights = {name: weight for name, weight in route.weights.items() if name in able and weight > 0}
-    if weights and payee is not None:
-        return by_weight(weights, payee)
-    return next(iter(able), None)
+def _open(config: Config, routing: Routing, operation: str) -> Routing:
+    """Without the candidates whose state closes them to such a call."""
+    for item in routing.candidates:
+        why = closed(config.connections[item.connection].state, item.connection, operation)
+        if why is not None and item.verdict != "dropped":
+            routing = routing.dropped(item.connection, why)
+    return msgspec.structs.replace(routing, chosen=routing.taken)
 
 
 def by_weight(weights: Mapping[str, int], payee: str) -> str:
@@ -111,8 +130,6 @@ def _why(route: Route, name: str) -> str:
 
 
 def _passed_over(route: Route, name: str, first: str | None) -> str:
-    if first is None:
-        return "a fallback only stands in for a target that could take the call"
     return f"its weight is {_share(route, name)}, and this payee is not in it" if route.weights else f"after {first}"
 
 
@@ -127,11 +144,3 @@ def closed(state: str, name: str, operation: str) -> str | None:
     if state == "draining" and operation == "create":
         return f"{name} is draining: it takes no new payouts"
     return None
-
-
-def _without_closed(config: Config, routing: Routing, operation: str) -> Routing:
-    for item in routing.candidates:
-        why = closed(config.connections[item.connection].state, item.connection, operation)
-        if why is not None and item.verdict != "dropped":
-            routing = routing.dropped(item.connection, why)
-    return routing

@@ -82,9 +82,7 @@ def refusal(config: Config, routing: Routing, ask: Ask) -> Exception:
     """What to tell the caller of a call that nobody takes."""
     if routing.candidates:
         first = routing.candidates[0]
-        error = obstacle(config, first.connection, ask)
-        if error is not None or routing.chosen is not None:
-            return error or ConnectionHeld(first.connection, first.why)
+        return obstacle(config, first.connection, ask) or ConnectionHeld(first.connection, first.why)
     if routing.route is not None:
         return NoRoute(f"route {routing.route!r} names no connection that this key may use")
     what = f"{ask.operation} in {ask.amount.currency}" if ask.amount else ask.operation

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,7 +12,7 @@ import httpx
 
 from gateway.callers import Callers, tokens_of
 from gateway.config import ApiKey, Config, build_provider, journal_url, resolve_secret
-from gateway.coordination import CachePolicy, Coordination, Policy, Rate
+from gateway.coordination import CachePolicy, Coordination, LocalCoordination, Policy, Rate
 from gateway.engine.connection import Connection
 from gateway.engine.decisions import Decisions
 from gateway.engine.limiting import Limiter, rates_of
@@ -125,10 +125,10 @@ def _callers(base: Foundation, config: Config, before: Gateway | None) -> Caller
 
 
 def key_ring(config: Config) -> KeyRing:
-    return KeyRing(Entry(sha256, _caller(key), key.expires) for key in config.api_keys for sha256 in key.hashes)
+    return KeyRing(Entry(sha256, caller_of_key(key), key.expires) for key in config.api_keys for sha256 in key.hashes)
 
 
-def _caller(key: ApiKey) -> Caller:
+def caller_of_key(key: ApiKey) -> Caller:
     bound = None if key.connections is None else frozenset(key.connections)
     return Caller(key.name, key.tenant, frozenset(key.scopes), bound, frozenset(key.tags))
 
@@ -160,3 +160,13 @@ def connect(config: Config, name: str, coordination: Coordination) -> Connection
     client = new_client(settings.timeout)
     upstream = Upstream(provider, settings.base_url, credentials, client, timeout=settings.timeout)
     return Connection(name, provider, upstream, coordination, config.reads.cache, settings.state)
+
+
+@asynccontextmanager
+async def connected(config: Config) -> AsyncIterator[dict[str, Connection]]:
+    """The connections by themselves, for commands beside a running gateway. Raises ConfigInvalid."""
+    async with AsyncExitStack() as stack:
+        connections = {name: connect(config, name, LocalCoordination()) for name in config.connections}
+        for connection in connections.values():
+            stack.push_async_callback(connection.close)
+        yield connections

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 from urllib.parse import urlencode, urlsplit
 
@@ -44,6 +44,16 @@ class Stream:
 
     headers: Mapping[str, str]
     chunks: AsyncIterator[bytes]
+
+
+@dataclass(frozen=True, slots=True)
+class Preview:
+    """What would be sent. The values that authenticate it are not in it."""
+
+    method: str
+    url: str
+    headers: Mapping[str, str]
+    body: bytes | None = field(repr=False)
 
 
 class _Trace:
@@ -208,11 +218,21 @@ class Upstream:
                 body = body.replace(value.reveal().encode(), b"***")
         return body
 
+    def preview(self, call: Call[Any]) -> Preview:
+        """What `send` would send. Nothing is sent, and no login is needed."""
+        url = self._url(call)
+        placeholder = Token(Secret("none"), 0)
+        try:
+            secret = self.provider.authorize(call, url, self.credentials, placeholder, self.clock())
+        except ValueError:  # a key that cannot sign
+            secret = {"Authorization": ""}
+        return Preview(call.method, url, _headers(call) | dict.fromkeys(secret, "***"), call.body)
+
+    def _url(self, call: Call[Any]) -> str:
+        return self.base_url + call.path + ("?" + urlencode(call.query) if call.query else "")
+
     def _request(self, call: Call[Any], trace: _Trace) -> httpx.Request:
-        url = self.base_url + call.path + ("?" + urlencode(call.query) if call.query else "")
-        headers = {"Accept": call.accept, "Accept-Encoding": "identity", **dict(call.headers)}
-        if call.body is not None:
-            headers["Content-Type"] = "application/json"
+        url, headers = self._url(call), _headers(call)
         headers |= self.provider.authorize(call, url, self.credentials, self._token, self.clock())
         request = self.client.build_request(call.method, url, content=call.body, headers=headers)
         # httpx folds ".." even where it was quoted; ids cannot hold it, and this proves it.
@@ -249,6 +269,12 @@ def _turned_away(result: Outcome[Any] | Stream, effect: Effect) -> bool:
 
 def _left(result: Outcome[Any] | Stream) -> bool:
     return isinstance(result, Stream) or result.evidence.started
+
+
+def _headers(call: Call[Any]) -> dict[str, str]:
+    """All but those that authenticate."""
+    typed = {} if call.body is None else {"Content-Type": "application/json"}
+    return {"Accept": call.accept, "Accept-Encoding": "identity", **dict(call.headers), **typed}
 
 
 def _unsent(outcome: Outcome[Any]) -> bool:

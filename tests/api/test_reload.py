@@ -231,6 +231,14 @@ VALUES ('op_1', 'default', 'everything', 'key-9', '', '', 'create', 'payout', 'b
     'needs_review', 1, 0, 0, 1, 1, 1, '[]', 1, 1)"""
 
 
+async def test_a_rate_counts_from_the_reload_on(stack: Stack) -> None:
+    changed(stack, lambda raw: raw["connections"]["sway"].update(rate={"per_minute": 1, "burst": 1}))
+    assert (await stack.call.post(RELOAD)).status_code == 200
+    assert (await stack.call.get("/v1/payouts/sway:42")).status_code == 200
+    body = problem(await stack.call.get("/v1/payouts/sway:42"), "provider_failed")
+    assert "rate limit" in body["detail"]
+
+
 async def test_reloads_one_after_the_other_close_nothing_that_is_in_use(stack: Stack) -> None:
     with contextlib.ExitStack() as calls:
         for seconds in (7.0, 8.0, 9.0):

@@ -1,13 +1,14 @@
 """The switch that the product is for: affiliates move from one provider to another in the config file, under load.
 
 A service lists, processes and completes payouts through route `affiliates`, 50 calls a second, and names no provider.
-Meanwhile the file changes, and one SIGHUP tells the gateway's process.
+`diff` and `explain` say beforehand what will be; then the file changes, and one SIGHUP tells the gateway's process.
 """
 
 from __future__ import annotations
 
 import asyncio
 import copy
+import json
 import signal
 import time
 from collections import Counter
@@ -19,8 +20,10 @@ from typing import Any
 
 import httpx
 import pytest
+from click.testing import CliRunner
 
 from contracts.simulator.server import RunningSimulator
+from gateway.cli import main
 from gateway.config import load
 from tests.battery.gateways import GatewayProcess, until
 from tests.conftest import TEST_KEY, four_simulators, raw_config
@@ -130,6 +133,26 @@ async def executed_writes(simulator: RunningSimulator) -> Counter[str]:
     return Counter(entry["path"] for entry in log if entry["executed"] and "auth" not in entry["path"])
 
 
+async def told_beforehand(old: Path, new: Path) -> None:
+    """`diff` names what goes elsewhere, and nothing else; `explain` where marks on old and new ids would go."""
+    said = await command("diff", str(old), str(new), "--json")
+    assert said["lists"] == [f"?route=affiliates asked {OLD} and will ask {NEW}"]
+    assert said["moved"] == []
+    for name, first in SEEDS.items():
+        asked = new.with_name("request.json")
+        asked.write_text(json.dumps({"operation": "complete", "id": f"{name}:{first}", "mark": {"reference": "TXN-1"}}))
+        explained = await command("explain", str(asked), "--config", str(new), "--json")
+        assert [item["connection"] for item in explained["candidates"] if item["verdict"] == "taken"] == [name]
+
+
+async def command(*arguments: str) -> dict[str, Any]:
+    """In a thread of its own: a command runs its own event loop."""
+    done = await asyncio.to_thread(CliRunner().invoke, main, arguments)
+    assert done.exit_code == 0, done.output
+    said: dict[str, Any] = json.loads(done.stdout)
+    return said
+
+
 async def switch(service: Service, process: GatewayProcess, file: Path, raw: dict[str, Any]) -> tuple[float, float]:
     """Changes the file, tells the process once, and says when it was told and when the new config was in force."""
     while service.due < SWITCH_AT:
@@ -150,6 +173,7 @@ async def test_affiliates_move_to_another_provider_under_load_and_nobody_notices
         raw = old_config(simulators, tmp_path)
         await seed(simulators)
         file = written(raw, tmp_path / "gateway.toml")
+        await told_beforehand(file, written(new_config(raw), tmp_path / "gateway.new.toml"))
         async with running(file) as process:
             headers = {"Authorization": f"Bearer {TEST_KEY}"}
             async with httpx.AsyncClient(base_url=process.url, headers=headers, timeout=30, trust_env=False) as call:

@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from gateway.coordination import LocalCoordination, Policy, Rate, turn
+from gateway.coordination import Coordination, LocalCoordination, Policy, Rate, turn
 from tests.coordination.conftest import Clock, Subject
 
 pytestmark = pytest.mark.anyio
@@ -94,3 +94,10 @@ async def test_a_turn_that_is_too_far_is_not_waited_for(subject: Subject) -> Non
 def test_a_rate_that_could_never_send_is_refused(per_minute: float, burst: int) -> None:
     with pytest.raises(ValueError, match="more than 0 calls a minute"):
         Rate(per_minute, burst)
+
+
+async def test_an_adopted_policy_counts_from_then_on(coordination: Coordination) -> None:
+    assert [await coordination.take("promo") for _ in range(5)] == [0.0] * 5
+    coordination.adopt(Policy(rates={"promo": Rate(per_minute=1, burst=2)}))
+    assert [await coordination.take("promo") for _ in range(2)] == [0.0] * 2
+    assert await coordination.take("promo") > 50

@@ -1,0 +1,65 @@
+"""What the commands share: their options, how they load a config, and how they print."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import TypeVar
+
+import click
+from rich.console import Console
+
+from gateway.config import Config, ConfigInvalid, journal_url, load
+from gateway.store.journal import JournalError, JournalRefused, Transaction
+from gateway.store.opening import open_read_only
+
+T = TypeVar("T")
+
+config_option = click.option(
+    "--config",
+    "path",
+    type=click.Path(path_type=Path, dir_okay=False),
+    default="gateway.toml",
+    show_default=True,
+    help="The config file.",
+)
+json_option = click.option("--json", "as_json", is_flag=True, help="For machines.")
+
+
+def loaded(path: Path) -> Config:
+    """The config of a file; each of its faults is said."""
+    try:
+        return load(path)
+    except ConfigInvalid as error:
+        raise click.ClickException(f"{path} cannot be used:\n" + "\n".join(told(path, error))) from None
+
+
+def told(path: Path, error: ConfigInvalid) -> list[str]:
+    """One line for each fault, with its place in the file."""
+    return [
+        f"{f'{path}:{line}: ' if line else ''}{click.style(where, bold=True)}: {what}"
+        for line, where, what in error.placed()
+    ]
+
+
+def console() -> Console:
+    """For tables. A pipe has no width of its own: nothing is cut for it."""
+    return Console(width=None if sys.stdout.isatty() else 200)
+
+
+def read_journal(config: Config, work: Callable[[Transaction], T]) -> T:
+    """What one reading transaction finds, beside a running gateway."""
+
+    async def run() -> T:
+        store = open_read_only(journal_url(config))
+        try:
+            return await store.read(work)
+        finally:
+            await store.close()
+
+    try:
+        return asyncio.run(run())
+    except (JournalRefused, JournalError) as error:
+        raise click.ClickException(str(error)) from None
