@@ -134,6 +134,9 @@ def explained(operation: Operation, attempts: list[Attempt]) -> list[str]:
     if operation.reference:
         sent = f", sent as {operation.provider_reference}" if operation.provider_reference else ""
         lines.append(f"  reference {operation.reference}{sent}")
+    if operation.routing.route:
+        lines.append(f"  {operation.routing.rule}, by config {operation.routing.config}")
+        lines += [f"    {item.connection}: {item.verdict}, {item.why}" for item in operation.routing.candidates]
     why = f" ({operation.reason}: {operation.detail or 'no detail'})" if operation.reason else ""
     lines += ["", f"It is {operation.state}{why}.", MEANS[operation.state], ""]
     lines += [_told(attempt) for attempt in attempts] or ["No attempt was made."]

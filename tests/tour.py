@@ -18,11 +18,12 @@ from pathlib import Path
 README = Path(__file__).parent.parent / "README.md"
 BLOCK = re.compile(r"```console\n\$ (.*)\n((?:.*\n)*?)```")
 
-# What differs at every run: ids of operations, times, opaque cursors.
+# What differs at every run: ids of operations, times, opaque cursors, the version of a config with free ports in it.
 VOLATILE = (
     (re.compile(r"op_[0-9a-f]{32}"), "op_…"),
     (re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z"), "<time>"),
     (re.compile(r'"next_cursor":"[^"]*"'), '"next_cursor":"…"'),
+    (re.compile(r'"config":"[0-9a-f]{12}"'), '"config":"…"'),
 )
 
 

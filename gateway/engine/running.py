@@ -26,6 +26,7 @@ from gateway.engine.intent import call_of, intent_of
 from gateway.engine.limiting import Limiter
 from gateway.engine.lookup import look_up
 from gateway.engine.machine import Verdict
+from gateway.engine.moving import moved_on
 from gateway.engine.reading import Reader
 from gateway.engine.recovery import Recovery
 from gateway.operation import Attempt, Observation, Operation, State, Step
@@ -35,7 +36,7 @@ from gateway.store.journal import now as database_now
 from gateway.store.leases import Claimed, claim_due, free, leased
 from gateway.store.limits import OverLimit, refuse_over, take_turns
 from gateway.upstream import Outcome
-from providers.sdk import Call, Payout, ProviderError
+from providers.sdk import Call, Payout
 
 log = logging.getLogger("gateway.operations")
 
@@ -145,39 +146,16 @@ class Runner:
             return await self.record(operation, machine.postponed(operation), None)
         return await self._send_next(operation) if sends else await self.look_up(operation)
 
-    async def _moved(self, operation: Operation, why: str) -> Operation | None:
-        """The operation on the next connection in reserve that takes it now, or None. Nothing is recorded yet."""
-        routing = operation.routing.dropped(operation.connection, why)
-        while (name := routing.taken) is not None:
-            moved = await self._taken(msgspec.structs.replace(operation, connection=name, routing=routing))
-            if isinstance(moved, Operation):
-                return moved
-            routing = routing.dropped(name, moved)
-        return None
-
-    async def _taken(self, operation: Operation) -> Operation | str:
-        """The operation as its connection would send it, or why it does not take it now."""
-        connection = self.connections.get(operation.connection)
-        if connection is None:
-            return f"{operation.connection} is no longer configured"
-        try:
-            call = call_of(connection.provider, intent_of(operation))
-        except ProviderError as error:
-            return str(error)
-        why = await connection.closed_to(operation.action)
-        return why or msgspec.structs.replace(
-            operation, effect=call.effect, provider_reference=call.reference, carried=call.carried
-        )
-
     async def _go_elsewhere(self, operation: Operation, why: str, finished: Attempt | None = None) -> Operation | None:
         """Commits that an operation is another connection's now, then sends it there. None: nobody takes it."""
-        while (moved := await self._moved(operation, why)) is not None:
+        while (moved := await moved_on(self.connections, operation, why)) is not None:
             verdict = Verdict(State.ACCEPTED, moved.reason, moved.detail, Step.SEND)
             try:
                 recorded = await self.record(moved, verdict, finished, keeps=True, event="moved")
             except OverLimit as error:
                 operation, why = moved, f"over its limit: {error}"
                 continue
+            log.warning("operation %s goes to %s instead", moved.id, moved.connection)
             ours = (recorded.fence, recorded.connection) == (moved.fence + 1, moved.connection)
             return await self._send_next(recorded) if ours and machine.may_move(recorded) else recorded
         return None

@@ -413,6 +413,39 @@ def sent_until_review(effect: Effect, seen: LookUp) -> int:
     return operation.attempts
 
 
+# Another connection.
+
+
+@pytest.mark.parametrize("name", OUTCOMES)
+def test_only_what_never_left_may_go_elsewhere_and_what_left_is_pinned(name: str) -> None:
+    operation = an_operation(CREATE)
+    verdict = machine.after_send(operation, OUTCOMES[name])
+    after = applied(operation, verdict, 0)
+    assert verdict.elsewhere is (name == "not sent")
+    assert (after.pinned, machine.may_move(after)) == (name != "not sent", name == "not sent")
+
+
+def test_a_login_that_was_refused_left_nothing_of_the_operation() -> None:
+    refusal = Refusal(RefusalKind.CREDENTIALS, 401)
+    verdict = machine.after_send(an_operation(CREATE), Refused(Evidence(False, 401, "login refused"), refusal))
+    assert (verdict.elsewhere, verdict.hold, verdict.pins) == (True, True, False)
+
+
+@pytest.mark.parametrize("pinned", [{"pinned": True}, {"unsure": 1}])
+def test_what_once_left_stays_even_if_the_next_attempt_does_not(pinned: dict[str, Any]) -> None:
+    verdict = machine.after_send(an_operation(CREATE, **pinned), OUTCOMES["not sent"])
+    assert verdict.elsewhere is False
+
+
+def test_our_own_delay_is_no_reason_to_go_elsewhere() -> None:
+    late = NotSent(Evidence(False, None, "too late to send"), ours=True)
+    assert machine.after_send(an_operation(CREATE), late).elsewhere is False
+
+
+def test_who_dies_while_sending_pins() -> None:
+    assert applied(an_operation(CREATE), machine.after_crash(an_operation(CREATE)), 0).pinned is True
+
+
 # What waits too long.
 
 

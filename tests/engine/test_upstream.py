@@ -176,6 +176,18 @@ async def test_a_refused_login_sends_nothing_else(client: httpx.AsyncClient) -> 
         assert [entry.operation for entry in server.simulator.log] == ["create_access_token"]
 
 
+async def test_what_was_refused_at_the_door_has_left_even_where_no_login_follows(client: httpx.AsyncClient) -> None:
+    async with running("heldsway") as server:
+        keys = KeyPair(Secret("test-heldsway-key"), Secret("test-heldsway-secret"))
+        sender = Upstream(Heldsway(Account("USD")), server.url, keys, client)
+        await sender.read(sender.provider.get("42"))
+        server.simulator.revoke()
+        server.simulator.add_fault("unauthorized", operation="create_access_token", times=None)
+        outcome = await sender.send(sender.provider.complete("42", MARK))
+        assert isinstance(outcome, Refused)
+        assert outcome.evidence.started is True
+
+
 def _logins(server: RunningSimulator) -> int:
     return sum(entry.operation == "create_access_token" for entry in server.simulator.log)
 

@@ -1,38 +1,36 @@
-"""A journal of an earlier schema keeps what it holds."""
+"""A journal of an older gateway is brought up to this one's schema, and keeps what it held."""
 
 from __future__ import annotations
 
 import pytest
 
+from gateway.operation import Routing
 from gateway.store import schema
-from gateway.store.journal import Transaction, find
+from gateway.store.journal import COLUMNS, Transaction, to_row
 from gateway.store.opening import open_store
+from tests.store.records import get, operation
 
 pytestmark = pytest.mark.anyio
-
-OLD = {
-    "id": "op_1", "tenant": "default", "maker": "m", "key": "k", "item": "", "fingerprint": "f", "action": "create",
-    "kind": "payout", "connection": "bank", "effect": "create", "request": "{}", "currency": "GBP", "minor_units": 5,
-    "carried": "[]", "state": "succeeded", "unsure": 0, "acknowledged": 0, "resends": 0, "attempts": 1, "sent_at": 7,
-    "fence": 1, "decisions": "[]", "created_at": 7, "updated_at": 7,
-}  # fmt: skip
+LATER = ("routing", "pinned", "payee", "approval", "accepted_at")  # columns that the first schema did not have
 
 
-def insert(tx: Transaction) -> None:
-    marks = ", ".join("?" for _ in OLD)
-    tx.execute(f"INSERT INTO operation ({', '.join(OLD)}) VALUES ({marks})", list(OLD.values()))  # noqa: S608
-
-
-async def test_what_was_accepted_before_limits_counts_from_its_making(
+async def test_what_was_journaled_before_stays_where_it_is_and_counts_from_its_making(
     journal_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(schema.migrate, "__defaults__", (1,))
-    first = open_store(journal_url)
-    await first.write(insert)
-    await first.close()
-    monkeypatch.setattr(schema.migrate, "__defaults__", (schema.LATEST,))
+    old = operation()
+    values = {name: value for name, value in zip(COLUMNS, to_row(old), strict=True) if name not in LATER}
+
+    def insert(tx: Transaction) -> None:
+        marks = ", ".join("?" for _ in values)
+        tx.execute(f"INSERT INTO operation ({', '.join(values)}) VALUES ({marks})", list(values.values()))  # noqa: S608
+
+    with monkeypatch.context() as first_schema:
+        first_schema.setattr(schema.migrate, "__defaults__", (1,))
+        store = open_store(journal_url)
+        await store.write(insert)
+        await store.close()
     store = open_store(journal_url)
-    found = await store.read(lambda tx: find(tx, None, "op_1"))
+    kept = await get(store, old)
     await store.close()
-    assert found is not None
-    assert (found.accepted_at, found.payee, found.approval) == (7, None, None)
+    assert kept is not None and (kept.routing, kept.pinned) == (Routing(), True)
+    assert (kept.payee, kept.approval, kept.accepted_at) == (None, None, old.created_at)
