@@ -130,7 +130,7 @@ class Upstream:
             self.credentials, self._token = credentials, None
             again = await attempt()
             # What left before stays so: that its repetition could not leave is no proof that nothing has.
-            result = result if isinstance(again, NotSent) and _left(result) else again
+            result = again if _left(again) or not _left(result) else result
         if _turned_away(result, call.effect):
             self.credentials, self._token = self._known[0], None
         return result

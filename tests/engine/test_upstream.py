@@ -179,7 +179,7 @@ async def test_a_refused_login_sends_nothing_else(client: httpx.AsyncClient) -> 
 async def test_what_was_refused_at_the_door_has_left_even_where_no_login_follows(client: httpx.AsyncClient) -> None:
     async with running("heldsway") as server:
         keys = KeyPair(Secret("test-heldsway-key"), Secret("test-heldsway-secret"))
-        sender = Upstream(Heldsway(Account("USD")), server.url, keys, client)
+        sender = Upstream(Heldsway(Account("USD")), server.url, lambda: (keys,), client)
         await sender.read(sender.provider.get("42"))
         server.simulator.revoke()
         server.simulator.add_fault("unauthorized", operation="create_access_token", times=None)
