@@ -14,7 +14,7 @@ from gateway.config import Issuer
 from gateway.jwks import Fetch, KeySet
 from gateway.keys import Caller, KeyRing
 from gateway.tokens import Tokens
-from gateway.upstream.sender import read_body
+from gateway.upstream.bodies import read_body
 
 FETCH_SECONDS = 5.0
 

@@ -62,7 +62,8 @@ async def get_ready(request: ApiRequest) -> Response[bytes]:
         raise ApiError("journal_unavailable") from None
     health = {name: "held" if item.held else "ok" for name, item in gateway.connections.items()}
     shared, recovering = str(gateway.coordination.health()), gateway.runner.recovery.why
-    return json_answer(Ready("ok", health, shared, recovering, gateway.version, _last_reload(request)))
+    in_force = service_of(request).current.version  # by now; this call may have begun with another
+    return json_answer(Ready("ok", health, shared, recovering, in_force, _last_reload(request)))
 
 
 def _last_reload(request: ApiRequest) -> ReloadAnswer | None:

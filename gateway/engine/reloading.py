@@ -129,7 +129,7 @@ class Service:
 
     def _refused(self, outcome: Literal["invalid", "refused"], faults: Faults) -> ConfigRefused:
         """Tells everyone where it is wrong, and the caller what: a fault's text may repeat a value of the file."""
-        paths = tuple(path for path, _ in faults)
+        paths = tuple("the file" if path == str(self.source) else path for path, _ in faults)
         where, stays = ", ".join(paths), self.current.version
         self.last = Reload(outcome, _now(), paths)
         metrics.config_reloads.labels(outcome).inc()

@@ -33,19 +33,19 @@ class Uses:
     """Counts the calls that are being answered."""
 
     def __init__(self) -> None:
-        self._count = 0
+        self.count = 0
         self._none = asyncio.Event()
         self._none.set()
 
     @contextmanager
     def one(self) -> Iterator[None]:
-        self._count += 1
+        self.count += 1
         self._none.clear()
         try:
             yield
         finally:
-            self._count -= 1
-            if not self._count:
+            self.count -= 1
+            if not self.count:
                 self._none.set()
 
     async def ended(self) -> None:

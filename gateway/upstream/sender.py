@@ -15,6 +15,7 @@ from urllib.parse import urlencode, urlsplit
 
 import httpx
 
+from gateway.upstream.bodies import chunks, is_file, read_body
 from gateway.upstream.outcome import Answered, Contradicted, Evidence, NotSent, Outcome, Refused, Unclear
 from gateway.upstream.retrying import RetryBudget, retried
 from providers.sdk import Call, Effect, Malformed, Mismatch, Provider, RefusalKind, Reply, Secret, Token
@@ -22,8 +23,6 @@ from providers.sdk import Call, Effect, Malformed, Mismatch, Provider, RefusalKi
 T = TypeVar("T")
 R = TypeVar("R", bound="Outcome[Any] | Stream")
 
-REPLY_LIMIT = 1024 * 1024  # bytes of one decoded reply; files are streamed and have a limit of their own
-FILE_LIMIT = 50 * 1024 * 1024
 # ValueError: credentials that no header can carry, or a key that cannot sign. The trace decides what it means.
 FAILURES = (httpx.HTTPError, httpx.InvalidURL, OSError, TimeoutError, ExceptionGroup, Malformed, ValueError)
 TOKEN_MARGIN = 60.0  # seconds before its end at which a minted token is renewed
@@ -155,8 +154,8 @@ class Upstream:
             response = await self.client.send(self._request(call, trace), stream=True)
         except FAILURES as error:
             return _failed(trace, error)
-        if response.status_code in call.success and _is_file(response, call.accept):
-            return Stream(response.headers, _chunks(response))
+        if response.status_code in call.success and is_file(response, call.accept):
+            return Stream(response.headers, chunks(response))
         return await self._no_file(call, response, trace)
 
     async def _no_file(self, call: Call[Any], response: httpx.Response, trace: _Trace) -> Refused | Unclear:
@@ -293,34 +292,3 @@ def _login_refused(outcome: Refused) -> Refused:
 def _failed(trace: _Trace, error: BaseException) -> NotSent | Unclear:
     evidence = trace.evidence(detail=type(error).__name__)
     return Unclear(evidence) if evidence.started else NotSent(evidence)
-
-
-def _is_file(response: httpx.Response, media: str) -> bool:
-    """Of the type that we asked for, and in no encoding: we pass it on under that type."""
-    plain = response.headers.get("content-encoding", "identity").lower() == "identity"
-    named: str = response.headers.get("content-type", "")
-    return plain and named.partition(";")[0].strip().lower() == media
-
-
-async def read_body(response: httpx.Response) -> Reply:
-    """The whole body, bounded and undecoded. Raises Malformed: we asked for identity, so no encoding is due."""
-    if response.headers.get("content-encoding", "identity").lower() != "identity":
-        raise Malformed("a reply came in an encoding that was not asked for")
-    body = bytearray()
-    async for chunk in response.aiter_raw():
-        body += chunk
-        if len(body) > REPLY_LIMIT:
-            raise Malformed("a reply is larger than any documented one")
-    return Reply(response.status_code, response.headers, bytes(body))
-
-
-async def _chunks(response: httpx.Response) -> AsyncIterator[bytes]:
-    sent = 0
-    try:
-        async for chunk in response.aiter_raw():
-            sent += len(chunk)
-            if sent > FILE_LIMIT:
-                raise Malformed("a file is larger than we pass on")
-            yield chunk
-    finally:
-        await response.aclose()

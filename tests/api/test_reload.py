@@ -14,6 +14,7 @@ import pytest
 
 from gateway import metrics
 from gateway.config import load
+from gateway.engine import reloading, running
 from gateway.engine.reloading import Service
 from gateway.keys import hashed
 from tests.api.conftest import done, problem
@@ -23,6 +24,13 @@ from tests.toml import written
 pytestmark = pytest.mark.anyio
 
 RELOAD = "/v1/admin/reload"
+
+
+@pytest.fixture(autouse=True)
+def _prompt(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What waits its turn has it within a few calls: none of these claims is about seconds."""
+    monkeypatch.setattr(running, "IDLE_SECONDS", 0.005)
+    monkeypatch.setattr(reloading, "CHECK_SECONDS", 0.005)
 
 
 @pytest.fixture
@@ -184,6 +192,23 @@ async def until_drained(service: Service) -> None:
             await asyncio.sleep(0.01)
 
 
+async def some_time(stack: Stack) -> None:
+    """Enough calls for whatever waits its turn to have had it."""
+    for _ in range(30):
+        await stack.call.get("/health/ready")
+
+
+async def test_a_gateway_that_still_answers_a_call_is_not_taken_apart(stack: Stack) -> None:
+    old = stack.service.current
+    changed(stack, lambda raw: raw["connections"]["sway"].update(timeout=7.0))
+    with old.uses.one():
+        assert (await stack.call.post(RELOAD)).status_code == 200
+        await some_time(stack)
+        assert stack.service.draining == [old]
+        assert not old.connections["sway"].upstream.client.is_closed
+    await until_drained(stack.service)
+
+
 async def test_a_call_under_way_ends_with_the_config_that_it_began_with(stack: Stack) -> None:
     await stack.fault("sway", "delay", "complete_payout", seconds=0.5)
     old = stack.service.current
@@ -199,6 +224,27 @@ async def test_a_call_under_way_ends_with_the_config_that_it_began_with(stack: S
     assert old.connections["sway"].upstream.client.is_closed
 
 
+async def test_a_call_that_came_before_its_connection_went_is_answered_by_it(stack: Stack) -> None:
+    reloaded = asyncio.Event()
+
+    async def slowly() -> AsyncIterator[bytes]:
+        yield b'{"reference": '
+        await reloaded.wait()
+        yield b'"TXN-1"}'
+
+    old = stack.service.current
+    headers = {"Idempotency-Key": "key-1", "Content-Type": "application/json"}
+    asked = stack.call.post("/v1/payouts/sway:42/complete", content=slowly(), headers=headers)
+    marking = asyncio.create_task(asked)
+    while not old.uses.count:
+        await asyncio.sleep(0.005)
+    changed(stack, without("sway"))
+    assert (await stack.call.post(RELOAD)).status_code == 200
+    reloaded.set()
+    assert done(await marking)["payout"]["id"] == "sway:42"
+    problem(await stack.call.get("/v1/payouts/sway:42"), "unknown_connection")
+
+
 async def test_a_connection_that_is_not_changed_goes_on_as_it_is(stack: Stack) -> None:
     old = stack.service.current
     changed(stack, lambda raw: raw["connections"]["sway"].update(timeout=7.0))
@@ -210,18 +256,24 @@ async def test_a_connection_that_is_not_changed_goes_on_as_it_is(stack: Stack) -
     assert not new.connections["bank"].upstream.client.is_closed
 
 
-async def test_what_was_accepted_at_the_last_moment_is_followed_by_the_gateway_that_took_it(stack: Stack) -> None:
+@pytest.mark.parametrize("change", ["removed", "another base URL"])
+async def test_what_was_accepted_at_the_last_moment_is_followed_by_the_gateway_that_took_it(
+    stack: Stack, change: str
+) -> None:
     """Another gateway of the same journal, or a call under way, may accept between the check and the swap."""
-    changed(stack, without("bank"))
+    changed(stack, ELSEWHERE[change])
     old = stack.service.current
     with old.uses.one():
         assert (await stack.call.post(RELOAD)).status_code == 200
         await stack.gateway.store.write(lambda tx: tx.execute(LAST_MOMENT))
+    await some_time(stack)
     assert "bank" not in stack.service.current.runner.follows
     assert old.runner.follows == {"bank"}
     await stack.gateway.store.write(lambda tx: tx.execute("UPDATE operation SET state = 'succeeded', due_at = NULL"))
     await until_drained(stack.service)
     assert old.connections["bank"].upstream.client.is_closed
+    current = stack.service.current
+    assert current.runner.follows == set(current.connections)
 
 
 LAST_MOMENT = """

@@ -15,6 +15,7 @@ from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -217,3 +218,23 @@ async def each_mark_was_executed_once(service: Service, simulators: dict[str, Ru
     for name in (OLD, NEW):
         ours = [path for path in marks if path.split("/")[3].startswith(f"{name}:")]
         assert sum((await executed_writes(simulators[name])).values()) == len(ours)
+
+
+async def test_a_hangup_with_a_bad_file_ends_nothing_and_the_next_good_one_is_taken(tmp_path: Path) -> None:
+    async with four_simulators() as simulators:
+        raw = old_config(simulators, tmp_path)
+        file = written(raw, tmp_path / "gateway.toml")
+        async with running(file) as process, httpx.AsyncClient(base_url=process.url, trust_env=False) as call:
+            before = (await call.get("/health/ready")).json()["config"]
+            for content, outcome, at_fault in (("[server", "invalid", ["the file"]), (None, "applied", [])):
+                file.write_text(content) if content else written(new_config(raw), file)
+                process.process.send_signal(signal.SIGHUP)  # type: ignore[union-attr]
+                shown = await until(partial(reloaded, call, outcome), 20, outcome)
+                assert shown["last_reload"]["at_fault"] == at_fault
+                assert (shown["config"] == before) is (outcome == "invalid")
+            assert process.count(f"config {before} stays in force; the new one is invalid") == 1
+
+
+async def reloaded(call: httpx.AsyncClient, outcome: str) -> dict[str, Any] | None:
+    shown: dict[str, Any] = (await call.get("/health/ready")).json()
+    return shown if (shown["last_reload"] or {}).get("outcome") == outcome else None
