@@ -16,7 +16,6 @@ from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
-from gateway.api.answers import instant
 from gateway.api.problems import ApiError, from_error
 from gateway.api.routes import require_whole
 from gateway.config import Config, ConfigInvalid, config_schema, load
@@ -28,7 +27,7 @@ from gateway.engine.replaying import Elsewhere, replayed
 from gateway.engine.routing import Router
 from gateway.engine.service import caller_of_key, connected
 from gateway.keys import Caller
-from gateway.operation import Operation
+from gateway.operation import Operation, instant
 from gateway.options import config_option, console, json_option, loaded, read_journal, told
 from gateway.store.journal import Transaction, list_operations
 from providers.sdk import ProviderError

@@ -15,10 +15,10 @@ import click
 import msgspec
 from rich.table import Table
 
-from gateway.api.answers import instant, operation_answer
+from gateway.api.answers import operation_answer
 from gateway.engine.reconciling import forgotten_payouts
 from gateway.engine.service import anchor_of, audit_of
-from gateway.operation import Attempt, Operation, Reason, State, Step
+from gateway.operation import Attempt, Operation, Reason, State, Step, instant
 from gateway.options import config_option, console, json_option, loaded, read_journal
 from gateway.store.anchor import Length
 from gateway.store.audit import total
@@ -26,7 +26,7 @@ from gateway.store.journal import Transaction, attempts_of, find, list_operation
 
 # What a state means to whoever reads it at 3 a.m.
 MEANS = {
-    State.AWAITING_APPROVAL: "Nothing was sent. It waits for approval.",
+    State.AWAITING_APPROVAL: "Nothing was sent. Other keys than the maker's must approve it first.",
     State.ACCEPTED: "Nothing was executed. The gateway sends it by itself.",
     State.SENDING: "It is being sent. If its gateway has died, it becomes unknown when the lease ends.",
     State.SUCCEEDED: "The provider has it.",
@@ -78,17 +78,23 @@ def list_command(path: Path, states: tuple[str, ...], tenant: str | None, limit:
 
 def _row(item: Operation) -> tuple[str, ...]:
     amount = f"{item.amount.decimal()} {item.currency}" if item.amount else ""
-    reason = str(item.reason or "")
     return (
         item.id,
         str(item.state),
-        reason,
+        _approvals(item) or str(item.reason or ""),
         item.action,
         item.connection,
         amount,
         item.reference or "",
         _age(item.updated_at),
     )
+
+
+def _approvals(operation: Operation) -> str:
+    """How many approvals it has and needs, while it waits for them."""
+    if operation.approval is None or operation.state is not State.AWAITING_APPROVAL:
+        return ""
+    return f"{len(operation.approved_by)} of {operation.approval.approvers} approvals"
 
 
 def _age(milliseconds: int) -> str:
@@ -138,12 +144,27 @@ def explained(operation: Operation, attempts: list[Attempt]) -> list[str]:
         verb = "sends it again" if operation.step is Step.SEND else "asks the provider"
         lines += ["", f"Next, by itself: the gateway {verb} at {instant(operation.due_at)}."]
     for decision in operation.decisions:
-        said = f": {decision.verdict}, {decision.note}" if decision.verdict else ""
+        said = ", ".join(part for part in (decision.verdict, decision.note) if part)
+        said = f": {said}" if said else ""
         lines.append(f"{instant(decision.at)} {decision.by} decided {decision.decision}{said}")
     if operation.state is State.NEEDS_REVIEW:
         todo = TO_DO.get(operation.reason or Reason.NOT_CONFIRMED, TO_DO_ELSE)
         lines += ["", f"What to do: {todo}", _how(operation)]
-    return lines
+    return lines + _awaited(operation)
+
+
+def _awaited(operation: Operation) -> list[str]:
+    """What is missing until it may be sent, and how it is given."""
+    approval = operation.approval
+    if approval is None or operation.state is not State.AWAITING_APPROVAL:
+        return []
+    return [
+        "",
+        f"It has {_approvals(operation)} of policy {approval.policy}, and expires at {instant(approval.expires_at)}.",
+        f'  POST /v1/operations/{operation.id}/approve {{"fingerprint": "{operation.fingerprint}"}}',
+        f'  POST /v1/operations/{operation.id}/deny {{"note": "..."}}',
+        f"with a key that has payouts:approve and is not {operation.maker}.",
+    ]
 
 
 def _told(attempt: Attempt) -> str:

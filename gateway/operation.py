@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Literal
 
@@ -62,11 +63,19 @@ class Reason(StrEnum):
 class Decision(msgspec.Struct, frozen=True, kw_only=True):
     """What a person decided of an operation."""
 
-    decision: Literal["cancel", "release", "close"]
+    decision: Literal["approve", "deny", "cancel", "release", "close"]
     by: str  # the name of the key
     at: int
     verdict: Literal["executed", "not_executed"] | None = None
     note: str | None = None
+
+
+class Approval(msgspec.Struct, frozen=True, kw_only=True):
+    """What an operation must have before it is accepted: so many keys' approvals, other than the maker's."""
+
+    policy: str
+    approvers: int
+    expires_at: int
 
 
 class Candidate(msgspec.Struct, frozen=True):
@@ -124,6 +133,7 @@ class Operation(msgspec.Struct, frozen=True, kw_only=True):
     provider_reference: str | None = None
     currency: str | None = None
     minor_units: int | None = None
+    payee: str | None = None  # a digest of the account that is paid
     carried: tuple[str, ...] = ()
     state: State
     reason: Reason | None = None
@@ -141,6 +151,8 @@ class Operation(msgspec.Struct, frozen=True, kw_only=True):
     due_at: int | None = None
     payout: Payout | None = None  # the last that was seen of it
     decisions: tuple[Decision, ...] = ()
+    approval: Approval | None = None
+    accepted_at: int | None = None  # by the database's clock; None while it awaits approval
     routing: Routing = Routing()
     pinned: bool = False  # an attempt began to leave: no other connection may be tried
     created_at: int
@@ -151,6 +163,11 @@ class Operation(msgspec.Struct, frozen=True, kw_only=True):
         if self.currency is None or self.minor_units is None:
             return None
         return Money(self.currency, self.minor_units)
+
+    @property
+    def approved_by(self) -> tuple[str, ...]:
+        """The names of the keys that approved it."""
+        return tuple(decision.by for decision in self.decisions if decision.decision == "approve")
 
     @property
     def maybe_executed(self) -> bool:
@@ -182,3 +199,9 @@ class Observation(msgspec.Struct, frozen=True, kw_only=True):
     at: int
     source: str
     payout: Payout
+
+
+def instant(milliseconds: int) -> str:
+    """RFC 3339 in UTC."""
+    moment = datetime.fromtimestamp(milliseconds / 1000, UTC)
+    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")

@@ -44,6 +44,33 @@ def put(*path: str | int, value: Any) -> Change:
     return change
 
 
+BANK: dict[str, Any] = {
+    "provider": "tokenio",
+    "base_url": "https://bank.example.test",
+    "credentials": {"member_id": "env:TEST_LEDGER_TOKEN", "api_key": "env:TEST_LEDGER_TOKEN"},
+    "settings": {"debtor_account_id": "test-account"},
+}
+POUNDS, POUNDS_PATH = {"amounts": {"GBP": {"per_day": 10}}}, "connections.bank.limits.amounts"
+POLICY: dict[str, Any] = {"name": "large", "approvers": 1}
+
+
+def limit(currency: str = "GBP", **amounts: Any) -> Change:
+    return put("connections", "bank", value=BANK | {"limits": {"amounts": {currency: amounts}}})
+
+
+def policy(**changes: Any) -> Change:
+    """One policy of a tenant with a maker and one who approves."""
+
+    def change(raw: dict[str, Any]) -> None:
+        raw["approvals"] = [POLICY | changes]
+        raw["api_keys"] = [
+            {"name": "payroll", "sha256": "a" * 64, "scopes": ["payouts:write"]},
+            {"name": "manager", "sha256": "b" * 64, "scopes": ["payouts:approve"]},
+        ]
+
+    return change
+
+
 def issuer(**changes: Any) -> dict[str, Any]:
     return section(jwks_url="https://login.example.test/jwks", **changes)
 
@@ -101,6 +128,42 @@ BROKEN = [
     (put("api_keys", 0, "scopes", value=["payouts:all"]), "api_keys.0.scopes.0", "payouts:all"),
     (put("api_keys", 0, "scopes", value=[]), "api_keys.0.scopes", "at least one"),
     (put("api_keys", 0, "connections", value=["nobody"]), "api_keys.0.connections", "no connection"),
+    (put("connections", "sway", "limits", value={"per_day": 1}), "connections.sway.limits.per_day", "no such key"),
+    (limit(per_day=0), "connections.bank.limits.amounts.GBP.per_day", "must be 1 to"),
+    (limit(per_day=10.5), "connections.bank.limits.amounts.GBP.per_day", "integer"),
+    (limit(), "connections.bank.limits.amounts.GBP", "limits nothing"),
+    (limit("XXY", per_day=1), "connections.bank.limits.amounts.XXY", "ISO 4217"),
+    (limit(per_payout=11, per_day=10), "connections.bank.limits.amounts.GBP.per_payout", "more than per_day"),
+    (
+        limit(per_payout=1, per_payee_day=11, per_day=10),
+        "connections.bank.limits.amounts.GBP.per_payee_day",
+        "more than per_day",
+    ),
+    (
+        put("connections", "sway", "limits", value={"amounts": {"USD": {"per_day": 1}}}),
+        "connections.sway.limits.amounts",
+        "heldsway initiates no payouts",
+    ),
+    (put("connections", "bank", value=BANK | {"currency": "EUR", "limits": POUNDS}), f"{POUNDS_PATH}.GBP", "in EUR"),
+    (
+        put("connections", "sway", "limits", value={"concurrency": 0}),
+        "connections.sway.limits.concurrency",
+        "at least 1",
+    ),
+    (put("api_keys", 0, "limits", value={"amounts": {"XXY": {"per_day": 1}}}), "api_keys.0.limits.amounts.XXY", "XXY"),
+    (policy(when={"operation": ["pay"]}), "approvals.0.when.operation", "'pay' is none of create"),
+    (policy(when={"operation": ["list_payouts"]}), "approvals.0.when.operation", "'list_payouts'"),
+    (policy(when={"currency": ["XXY"]}), "approvals.0.when.currency", "ISO 4217"),
+    (policy(when={"above": -1, "currency": ["GBP"]}), "approvals.0.when.above", "0 or more"),
+    (policy(when={"above": 1}), "approvals.0.when.above", "exactly one currency"),
+    (policy(when={"above": 1, "currency": ["EUR", "GBP"]}), "approvals.0.when.above", "exactly one currency"),
+    (policy(when={"connection": ["nobody"]}), "approvals.0.when.connection", "no connection 'nobody'"),
+    (policy(when={"tenant": ["nobody"]}), "approvals.0.when.tenant", "tenant 'nobody'"),
+    (policy(approvers=2), "approvals.0.approvers", "1 other keys of tenant default could approve what payroll asks"),
+    (policy(approvers=0), "approvals.0.approvers", "minimum of 1"),
+    (policy(expires_after=59), "approvals.0.expires_after", "60"),
+    (policy(threshold=1), "approvals.0.threshold", "no such key"),
+    (put("approvals", value=[POLICY, POLICY]), "approvals.1.name", "there already"),
     (put("issuers", value=[issuer(algorithms=["HS256"])]), "issuers.0.algorithms.0", "HS256"),
     (put("issuers", value=[issuer(algorithms=["none"])]), "issuers.0.algorithms.0", "none"),
     (put("issuers", value=[issuer(algorithms=[])]), "issuers.0.algorithms", "less than 1"),

@@ -11,6 +11,7 @@ import pytest
 from click.testing import CliRunner
 
 from gateway.cli import main
+from gateway.config import parse
 from tests.conftest import Stack, order
 from tests.toml import written
 
@@ -73,3 +74,28 @@ async def test_the_audit_log_holds_and_shows_a_change(stack: Stack, tmp_path: Pa
     code, _, said = await invoke("audit", "verify", "--config", config)
     assert code == 1
     assert "entry 2" in said
+
+
+async def test_list_and_explain_tell_which_approvals_are_awaited(stack: Stack, tmp_path: Path) -> None:
+    raw = stack.config | {"approvals": [{"name": "all", "approvers": 1, "when": {"tenant": ["default"]}}]}
+    stack.gateway.writer.policies = parse(raw).approvals
+    reply = await stack.write("POST", "/v1/payouts", order())
+    operation = reply.json()["operation"]
+    config = str(written(stack.config, tmp_path / "gateway.toml"))
+    code, said, _ = await invoke("operations", "list", "--state", "awaiting_approval", "--config", config)
+    assert code == 0
+    assert "0 of 1 approvals" in said
+    _, said, _ = await invoke("operations", "explain", operation["id"], "--config", config)
+    for words in (
+        "It has 0 of 1 approvals of policy all",
+        f'{operation["id"]}/approve {{"fingerprint": "{operation["approval"]["fingerprint"]}"}}',
+        "payouts:approve and is not everything",
+        "No attempt was made.",
+    ):
+        assert words in said, words
+    checker = {"Authorization": "Bearer test-payouts:approve"}
+    denied = f"/v1/operations/{operation['id']}/deny"
+    await stack.call.post(denied, json={"note": "no such invoice"}, headers=checker)
+    _, said, _ = await invoke("operations", "explain", operation["id"], "--config", config)
+    assert "payouts:approve decided deny: no such invoice" in said
+    assert "approvals of policy" not in said

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
 from typing import Any, Literal
 
 import msgspec
@@ -12,8 +11,10 @@ from litestar import Response
 from gateway.api.problems import REJECTIONS, ApiError, Problem
 from gateway.coordination import CircuitState
 from gateway.engine.connection import Connection
+from gateway.engine.intent import CreateBody, intent_of
 from gateway.engine.listing import Omitted
 from gateway.operation import (
+    Approval,
     Attempt,
     Candidate,
     Decision,
@@ -23,6 +24,7 @@ from gateway.operation import (
     Routing,
     State,
     Step,
+    instant,
 )
 from providers.sdk import (
     FINAL,
@@ -35,6 +37,7 @@ from providers.sdk import (
     PayoutStatus,
     Period,
     RequestStatus,
+    masked,
 )
 
 
@@ -96,11 +99,25 @@ class AttemptAnswer(msgspec.Struct, frozen=True, kw_only=True):
 class DecisionAnswer(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """What a person decided. `by` is the name of the key."""
 
-    decision: Literal["cancel", "release", "close"]
+    decision: Literal["approve", "deny", "cancel", "release", "close"]
     by: str
     at: str
     verdict: Literal["executed", "not_executed"] | None = None
     note: str | None = None
+
+
+class ApprovalAnswer(msgspec.Struct, frozen=True, kw_only=True):
+    """What an operation must have, or must have had, before it is sent: `approvers` keys other than the maker's.
+
+    Whoever approves sends the `fingerprint` of what is shown here. `approved_by` names the keys that did.
+    """
+
+    policy: str
+    approvers: int
+    approved_by: tuple[str, ...]
+    fingerprint: str
+    payee: Payee | None
+    expires_at: str
 
 
 class Next(msgspec.Struct, frozen=True):
@@ -137,6 +154,7 @@ class OperationAnswer(msgspec.Struct, frozen=True, kw_only=True):
     routing: RoutingAnswer
     attempts: list[AttemptAnswer]
     decisions: list[DecisionAnswer]
+    approval: ApprovalAnswer | msgspec.UnsetType = msgspec.UNSET
     next: Next | None
     created_at: str
     updated_at: str
@@ -267,12 +285,6 @@ class ConnectionList(msgspec.Struct, frozen=True):
     config: str
 
 
-def instant(milliseconds: int) -> str:
-    """RFC 3339 in UTC."""
-    moment = datetime.fromtimestamp(milliseconds / 1000, UTC)
-    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
-
-
 def payout_answer(
     connection: Connection, payout: Payout, at: int, source: str, references: Mapping[str, str] | None = None
 ) -> PayoutAnswer:
@@ -332,6 +344,7 @@ def operation_answer(operation: Operation, attempts: Sequence[Attempt]) -> Opera
         routing=routing_answer(operation.routing),
         attempts=[_attempt(attempt) for attempt in attempts],
         decisions=[_decision(decision) for decision in operation.decisions],
+        approval=_approval(operation, operation.approval) if operation.approval else msgspec.UNSET,
         next=Next(operation.step, instant(operation.due_at)) if operation.step and operation.due_at else None,
         created_at=instant(operation.created_at),
         updated_at=instant(operation.updated_at),
@@ -351,6 +364,20 @@ def _attempt(attempt: Attempt) -> AttemptAnswer:
         http_status=attempt.http_status,
         outcome=attempt.outcome,
         detail=attempt.detail,
+    )
+
+
+def _approval(operation: Operation, approval: Approval) -> ApprovalAnswer:
+    body = intent_of(operation).body
+    payee = body.payee if isinstance(body, CreateBody) else None
+    shown = Payee(name=payee.name, account=masked(payee.iban or payee.account_number)) if payee else None
+    return ApprovalAnswer(
+        policy=approval.policy,
+        approvers=approval.approvers,
+        approved_by=operation.approved_by,
+        fingerprint=operation.fingerprint,
+        payee=shown,
+        expires_at=instant(approval.expires_at),
     )
 
 

@@ -6,10 +6,11 @@ import msgspec
 from litestar import Response
 
 from gateway import __version__, metrics
-from gateway.api.answers import instant, json_answer
+from gateway.api.answers import json_answer
 from gateway.api.context import gateway_of, service_of
 from gateway.api.endpoint import ApiRequest, endpoint
 from gateway.api.problems import ApiError
+from gateway.operation import instant
 from gateway.store.journal import Transaction
 
 

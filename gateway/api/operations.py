@@ -20,7 +20,7 @@ from gateway.api.context import addressed, gateway_of, known_attempts, shown_pay
 from gateway.api.endpoint import ApiRequest, caller_of, endpoint
 from gateway.api.payouts import NoParameters
 from gateway.api.problems import ApiError
-from gateway.api.reading import body_of, parameters
+from gateway.api.reading import body_of, parameters, wait_of
 from gateway.keys import Caller
 from gateway.operation import Attempt, Operation, State
 from gateway.store.journal import Transaction, attempts_of, find, history, list_operations
@@ -102,6 +102,19 @@ class CloseBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     note: Text
 
 
+class ApproveBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The fingerprint that the operation shows: what was read is what is approved."""
+
+    fingerprint: Annotated[str, msgspec.Meta(pattern="^[0-9a-f]{64}$")]
+
+
+class DenyBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Why, for the maker to read."""
+
+    note: Text | None = None
+
+
+BODY_PROBLEMS = ("malformed_body", "invalid_body", "unsupported_media_type", "body_too_large")
 DECISION_PROBLEMS = (
     "not_found",
     "decision_refused",
@@ -124,6 +137,40 @@ async def _decided(request: ApiRequest, operation: Operation) -> Response[bytes]
     gateway = gateway_of(request)
     shown = operation_answer(operation, await known_attempts(gateway, operation))
     return json_answer(WriteAnswer(operation=shown, payout=shown_payout(gateway, operation)))
+
+
+@endpoint(
+    "POST",
+    "/v1/operations/{id}/approve",
+    scope="payouts:approve",
+    summary="Approve a write that awaits approval; the last approval that is needed sends it",
+    body=ApproveBody,
+    answers={200: WriteAnswer},
+    problems=(*DECISION_PROBLEMS, *BODY_PROBLEMS, "invalid_parameter", "over_limit", "limit_reached"),
+)
+async def approve_operation(request: ApiRequest) -> Response[bytes]:
+    body = await body_of(request, ApproveBody)
+    operation, gateway = await _own(request), gateway_of(request)
+    approved = await gateway.decisions.approve(operation, caller_of(request).name, body.fingerprint)
+    return await _decided(request, await gateway.writer.settle(approved, wait_of(request, gateway.config.wait)))
+
+
+@endpoint(
+    "POST",
+    "/v1/operations/{id}/deny",
+    scope="payouts:approve",
+    summary="Deny a write that awaits approval; it is never sent",
+    body=DenyBody,
+    body_optional=True,
+    answers={200: WriteAnswer},
+    problems=(*DECISION_PROBLEMS, *BODY_PROBLEMS),
+)
+async def deny_operation(request: ApiRequest) -> Response[bytes]:
+    body = await body_of(request, DenyBody, optional=True)
+    operation = await _own(request)
+    return await _decided(
+        request, await gateway_of(request).decisions.deny(operation, caller_of(request).name, body.note)
+    )
 
 
 @endpoint(
@@ -161,7 +208,7 @@ async def release_operation(request: ApiRequest) -> Response[bytes]:
     summary="End the waiting with a person's verdict; watching goes on",
     body=CloseBody,
     answers={200: WriteAnswer},
-    problems=(*DECISION_PROBLEMS, "malformed_body", "invalid_body", "unsupported_media_type", "body_too_large"),
+    problems=(*DECISION_PROBLEMS, *BODY_PROBLEMS),
 )
 async def close_operation(request: ApiRequest) -> Response[bytes]:
     body = await body_of(request, CloseBody)
@@ -190,6 +237,8 @@ async def get_history(request: ApiRequest) -> Response[bytes]:
 HANDLERS = [
     get_operations,
     get_operation,
+    approve_operation,
+    deny_operation,
     cancel_operation,
     release_operation,
     close_operation,

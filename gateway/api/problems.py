@@ -10,6 +10,7 @@ import msgspec
 from litestar import Request, Response
 from litestar.exceptions import HTTPException, MethodNotAllowedException
 
+from gateway.api.limits import LimitShown, shown, told
 from gateway.engine.errors import (
     ConnectionHeld,
     DecisionRefused,
@@ -31,6 +32,7 @@ from gateway.store.journal import (
     PayoutBusy,
     WouldContradict,
 )
+from gateway.store.limits import OverLimit
 from gateway.upstream import Refused, UpstreamFailed
 from providers.sdk import FieldRefused, RefusalKind
 from providers.sdk import NotOffered as PluginNotOffered
@@ -77,7 +79,9 @@ KINDS = {
         Kind("idempotency_key_reused", 422, "This Idempotency-Key belongs to another request"),
         Kind("not_offered", 422, "This connection cannot answer this call"),
         Kind("no_route", 422, "No route takes this call"),
+        Kind("over_limit", 422, "A limit never allows this payout; nothing was recorded"),
         Kind("refused_by_provider", 422, "The provider refused the call"),
+        Kind("limit_reached", 429, "A limit does not allow this now; nothing was recorded"),
         Kind("internal", 500, "The gateway failed"),
         Kind("provider_failed", 502, "The provider did not answer as documented"),
         Kind("connection_held", 503, "The connection is held; nothing was recorded"),
@@ -103,6 +107,7 @@ class Problem(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     detail: str | None = None
     errors: list[Fault] = []
     operation: Any = None
+    limit: LimitShown | None = None
 
 
 class ApiError(Exception):
@@ -115,6 +120,7 @@ class ApiError(Exception):
         errors: list[Fault] | None = None,
         operation: Any = None,
         headers: dict[str, str] | None = None,
+        limit: LimitShown | None = None,
     ) -> None:
         super().__init__(detail or kind)
         self.kind = KINDS[kind]
@@ -122,6 +128,7 @@ class ApiError(Exception):
         self.errors = errors or []
         self.operation = operation
         self.headers = headers or {}
+        self.limit = limit
 
     def problem(self) -> Problem:
         return Problem(
@@ -131,6 +138,7 @@ class ApiError(Exception):
             detail=self.detail,
             errors=self.errors,
             operation=self.operation,
+            limit=self.limit,
         )
 
 
@@ -195,11 +203,19 @@ def _journal(error: JournalError, tenant: str | None) -> ApiError:
             return ApiError("payout_busy", f"{_whose(error.operation, tenant)} is {error.operation.state}")
         case DuplicateReference():
             return ApiError("duplicate_reference", f"operation {error.operation.id} has it")
+        case OverLimit():
+            return _over_limit(error)
         case WouldContradict():
             return ApiError("contradicts_record", _contradiction(error.operation, tenant))
         case _:
             detail = "this call sent nothing; call again with the same Idempotency-Key"
             return ApiError("journal_unavailable", detail, headers={"Retry-After": "1"})
+
+
+def _over_limit(error: OverLimit) -> ApiError:
+    kind = "over_limit" if error.frees_in is None else "limit_reached"
+    headers = {} if error.frees_in is None else {"Retry-After": str(error.frees_in)}
+    return ApiError(kind, told(error), headers=headers, limit=shown(error))
 
 
 def _contradiction(recorded: Operation, tenant: str | None) -> str:

@@ -13,13 +13,17 @@ from gateway.config.kinds import Asks, Tables, kinds_of_payouts, told_apart
 from gateway.config.lines import lines_of
 from gateway.config.matching import READS, Ask, mismatch, taken_by
 from gateway.config.model import (
+    AmountLimits,
     AmountRange,
     ApiKey,
+    ApprovalPolicy,
+    ApprovalWhen,
     Audit,
     Config,
     Connection,
     Issuer,
     Journal,
+    Limits,
     Operations,
     RateLimit,
     Reads,
@@ -36,8 +40,11 @@ from gateway.config.shape import schema as config_schema
 
 __all__ = [
     "READS",
+    "AmountLimits",
     "AmountRange",
     "ApiKey",
+    "ApprovalPolicy",
+    "ApprovalWhen",
     "Ask",
     "Asks",
     "Audit",
@@ -46,6 +53,7 @@ __all__ = [
     "Connection",
     "Issuer",
     "Journal",
+    "Limits",
     "Operations",
     "RateLimit",
     "Reads",

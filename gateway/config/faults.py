@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator
 
 from gateway.config.callers import issuer_faults
+from gateway.config.limit_faults import approval_faults, limit_faults
 from gateway.config.model import Config, Connection
 from gateway.config.plugin import credentials_of, settings_of
 from gateway.config.route_faults import route_faults
@@ -28,6 +29,8 @@ def faults_of(config: Config) -> Iterator[tuple[str, str]]:
     yield from route_faults(config)
     yield from _key_faults(config)
     yield from issuer_faults(config)
+    yield from limit_faults(config)
+    yield from approval_faults(config)
 
 
 def _server_faults(config: Config) -> Iterator[tuple[str, str]]:

@@ -57,10 +57,30 @@ class Reads(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class RateLimit(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Calls to the provider a minute in the long run, and `burst` at once after a rest."""
+    """So many a minute in the long run, and `burst` at once after a rest."""
 
     per_minute: Annotated[float, msgspec.Meta(gt=0, le=1_000_000)]
     burst: Annotated[int, msgspec.Meta(ge=1, le=10_000)] = 1
+
+
+class AmountLimits(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """In minor units of one currency. Days are UTC's; a payee is an account, by whatever name it is paid."""
+
+    per_payout: int | None = None
+    per_payee_day: int | None = None
+    per_day: int | None = None
+
+
+class Limits(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What may be asked; more is refused, and nothing of it recorded.
+
+    `rate` counts the writes that are taken. `concurrency`: how many may be accepted and not answered yet.
+    `amounts` by currency: once it names one, payouts in currencies that it does not name are refused.
+    """
+
+    rate: RateLimit | None = None
+    concurrency: int | None = None
+    amounts: dict[str, AmountLimits] = {}
 
 
 # Where a secret stands; while it is being changed, two places: the first is used, the second if that is refused.
@@ -70,6 +90,7 @@ Sources = str | Annotated[tuple[str, ...], msgspec.Meta(min_length=1, max_length
 class Connection(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """One account at one provider. `timeout` in seconds bounds one upstream call as a whole.
 
+    `rate` spaces out what is sent to the provider; `limits` refuse what callers ask.
     `state`: a draining connection takes no new payouts, a paused one no writes at all; both are still read.
     """
 
@@ -81,6 +102,7 @@ class Connection(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     timeout: float = 30.0
     rate: RateLimit | None = None
     state: Literal["active", "draining", "paused"] = "active"
+    limits: Limits = Limits()
 
     @property
     def sources(self) -> dict[str, tuple[str, ...]]:
@@ -157,10 +179,33 @@ class ApiKey(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     connections: tuple[str, ...] | None = None
     expires: date | None = None
     tags: tuple[str, ...] = ()
+    limits: Limits = Limits()
 
     @property
     def hashes(self) -> tuple[str, ...]:
         return (self.sha256,) if isinstance(self.sha256, str) else self.sha256
+
+
+class ApprovalWhen(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The writes that need approval; what is left out matches everything.
+
+    `above` in minor units of the one currency that is named beside it: the amount itself still passes.
+    """
+
+    operation: tuple[str, ...] | None = None
+    currency: tuple[str, ...] | None = None
+    above: int | None = None
+    connection: tuple[str, ...] | None = None
+    tenant: tuple[str, ...] | None = None
+
+
+class ApprovalPolicy(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """`approvers`: how many keys other than the maker's must approve, within `expires_after` seconds."""
+
+    name: str
+    approvers: Annotated[int, msgspec.Meta(ge=1, le=16)]
+    when: ApprovalWhen = ApprovalWhen()
+    expires_after: Annotated[int, msgspec.Meta(ge=60, le=30 * 24 * 3600)] = 24 * 3600
 
 
 class TenantClaim(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -204,6 +249,7 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     audit: Audit = Audit()
     connections: dict[str, Connection] = {}
     routes: tuple[Route, ...] = ()
+    approvals: tuple[ApprovalPolicy, ...] = ()
     api_keys: tuple[ApiKey, ...] = ()
     issuers: tuple[Issuer, ...] = ()
 

@@ -66,7 +66,10 @@ class Patience:
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """`rates` by connection; one that is not named has no limit of ours, but still obeys Retry-After."""
+    """`rates` by connection, or by what else takes its turn; what is not named has no limit of ours.
+
+    A connection obeys Retry-After in any case.
+    """
 
     rates: Mapping[str, Rate] = field(default_factory=dict)
     circuit: CircuitPolicy = CircuitPolicy()

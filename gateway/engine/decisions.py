@@ -1,13 +1,13 @@
-"""What people decide of an operation: cancel what never left, release once more, close with a verdict.
+"""What people decide of an operation: let it go or not, cancel what never left, release once more, close.
 
-`release` and `close` are for a second person: another key than the maker's. Neither believes anyone: a release looks
-up first, and after a close the gateway goes on watching.
+All but `cancel` are for a second person: another key than the maker's. Nobody is believed: a release looks up first,
+and after a close the gateway goes on watching.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Literal
 
 import msgspec
@@ -21,9 +21,16 @@ from gateway.engine.running import Runner, applied, send_before
 from gateway.operation import Attempt, Decision, Operation, Reason, State, Step
 from gateway.store.journal import Transaction, attempts_of, claim, record
 from gateway.store.leases import free
+from gateway.store.limits import Holder, refuse_over, take_turns
 from providers.sdk import Effect
 
-EVENTS = {"cancel": "cancelled", "release": "released", "close": "closed"}
+EVENTS = {
+    "approve": "approved",
+    "deny": "denied",
+    "cancel": "cancelled",
+    "release": "released",
+    "close": "closed",
+}
 Rule = Callable[[Operation, list[Attempt], int], Verdict]
 SEEN = (Reason.CONTRADICTION, Reason.SEVERAL)  # a payout with this reference was shown: nothing is sent again
 
@@ -33,7 +40,32 @@ class Decisions:
 
     def __init__(self, runner: Runner) -> None:
         self.runner = runner
+        self.limiter = runner.limiter
         self.store = runner.store
+
+    async def approve(self, operation: Operation, by: str, fingerprint: str) -> Operation:
+        """Counts one key's approval of what the fingerprint names; the last one that is needed accepts the operation.
+
+        Raises DecisionRefused, SamePerson, and OverLimit: then this approval was not counted.
+        """
+        _other_person(operation, by)
+        if by in operation.approved_by:
+            return operation
+        _approvable(operation, fingerprint, self.runner.now())
+        decision = Decision(decision="approve", by=by, at=self.runner.now())
+        approved = _approved(operation, decision)
+        if approved.state is not State.ACCEPTED:
+            return await self._commit(approved, None, by, EVENTS["approve"])
+        accepted = await self._commit(approved, None, by, EVENTS["approve"], self.limiter.of(operation))
+        self.runner.start(accepted, self.runner.in_turn(accepted))
+        return accepted
+
+    async def deny(self, operation: Operation, by: str, note: str | None) -> Operation:
+        """Ends what awaits approval; it is never sent. Raises DecisionRefused, SamePerson."""
+        _other_person(operation, by)
+        if operation.state is State.CANCELLED:
+            return operation
+        return await self._decide(operation, Decision(decision="deny", by=by, at=self.runner.now(), note=note), _denied)
 
     async def cancel(self, operation: Operation, by: str) -> Operation:
         """Ends what was never sent. Raises DecisionRefused."""
@@ -111,24 +143,67 @@ class Decisions:
         )
         return await self._commit(after, None, decision.by, EVENTS[decision.decision])
 
-    async def _commit(self, after: Operation, attempt: Attempt | None, by: str, event: str) -> Operation:
-        """Takes the operation from whoever holds it; decision and audit entry are one. Raises DecisionRefused."""
+    async def _commit(
+        self, after: Operation, attempt: Attempt | None, by: str, event: str, holders: Sequence[Holder] = ()
+    ) -> Operation:
+        """Takes the operation from whoever holds it; decision and audit entry are one.
 
-        def commit(tx: Transaction) -> bool:
-            held = self.runner.leased(tx, after) if attempt else free(after)
-            taken = claim(tx, held, attempt) and record(tx, held, None, None)
-            if taken:
-                self.runner.audit.append(tx, after, by, event)
-            return taken
+        Raises DecisionRefused, and OverLimit where it is accepted by this.
+        """
 
-        if not await self.store.write(commit):
+        def commit(tx: Transaction) -> Operation | None:
+            take_turns(tx, holders)
+            held = self._held(tx, after, attempt)
+            if not (claim(tx, held, attempt) and record(tx, held, None, None)):
+                return None
+            refuse_over(tx, held, holders)
+            self.runner.audit.append(tx, after, by, event)
+            return held
+
+        held = await self.store.write(commit)
+        if held is None:
             raise DecisionRefused("the operation has just moved on; look again")
-        return msgspec.structs.replace(after, fence=after.fence + 1)
+        return msgspec.structs.replace(held, fence=held.fence + 1)
+
+    def _held(self, tx: Transaction, after: Operation, attempt: Attempt | None) -> Operation:
+        if after.state is State.ACCEPTED:
+            return self.runner.taken(tx, after)
+        return self.runner.leased(tx, after) if attempt else free(after)
 
 
 def _other_person(operation: Operation, by: str) -> None:
     if operation.maker == by:
         raise SamePerson(f"{by} made this operation; another key must decide")
+
+
+def _approvable(operation: Operation, fingerprint: str, now: int) -> None:
+    if operation.state is not State.AWAITING_APPROVAL or operation.approval is None:
+        raise DecisionRefused(f"only what awaits approval can be approved; this is {operation.state}")
+    if now >= operation.approval.expires_at:
+        raise DecisionRefused("its time for approval is over")
+    if fingerprint != operation.fingerprint:
+        raise DecisionRefused(
+            "the fingerprint is not this operation's; read what it asks, and send the one shown there"
+        )
+
+
+def _approved(operation: Operation, decision: Decision) -> Operation:
+    """With one more approval; accepted if it was the last that is needed."""
+    after = msgspec.structs.replace(
+        operation,
+        fence=operation.fence + 1,
+        decisions=(*operation.decisions, decision),
+        updated_at=decision.at,
+    )
+    if operation.approval is None or len(after.approved_by) < operation.approval.approvers:
+        return after
+    return msgspec.structs.replace(after, state=State.ACCEPTED, step=Step.SEND, due_at=decision.at)
+
+
+def _denied(operation: Operation, attempts: list[Attempt], age: int) -> Verdict:
+    if operation.state is not State.AWAITING_APPROVAL:
+        raise DecisionRefused(f"only what awaits approval can be denied; this is {operation.state}")
+    return Verdict(State.CANCELLED, operation.reason, "its approval was denied; it was never sent")
 
 
 def _cancelled(operation: Operation, attempts: list[Attempt], age: int) -> Verdict:

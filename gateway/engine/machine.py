@@ -108,8 +108,9 @@ def review_watch(age: int) -> int:
 
 def expired(operation: Operation, age: int, expires_after: int) -> Verdict | None:
     """The verdict on what was never executed and waited too long. `age`: seconds since it was accepted."""
-    waiting = operation.state in (State.ACCEPTED, State.AWAITING_APPROVAL)
-    if waiting and not operation.maybe_executed and age >= expires_after:
+    if operation.state is State.AWAITING_APPROVAL:  # it falls due for nothing else
+        return Verdict(State.EXPIRED, operation.reason, "it was not approved in time, and never will be sent")
+    if operation.state is State.ACCEPTED and not operation.maybe_executed and age >= expires_after:
         return Verdict(State.EXPIRED, operation.reason, "it could not be sent in time, and never will be")
     return None
 

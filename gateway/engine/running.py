@@ -23,6 +23,7 @@ from gateway.coordination import Coordination
 from gateway.engine import machine
 from gateway.engine.connection import Connection
 from gateway.engine.intent import call_of, intent_of
+from gateway.engine.limiting import Limiter
 from gateway.engine.lookup import look_up
 from gateway.engine.machine import Verdict
 from gateway.engine.moving import moved_on
@@ -31,7 +32,9 @@ from gateway.engine.recovery import Recovery
 from gateway.operation import Attempt, Observation, Operation, State, Step
 from gateway.store.audit import GATEWAY, Audit
 from gateway.store.journal import JournalError, Store, Transaction, claim, find, has_successor, record
+from gateway.store.journal import now as database_now
 from gateway.store.leases import Claimed, claim_due, free, leased
+from gateway.store.limits import OverLimit, refuse_over, take_turns
 from gateway.upstream import Outcome
 from providers.sdk import Call, Payout
 
@@ -55,6 +58,7 @@ class Runner:
         knobs: Operations,
         recovery: Recovery,
         coordination: Coordination,
+        limiter: Limiter,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self.connections = connections
@@ -64,6 +68,7 @@ class Runner:
         self.knobs = knobs
         self.recovery = recovery
         self.coordination = coordination
+        self.limiter = limiter
         self.clock = clock
         self.owner = f"{socket.gethostname()}:{os.getpid()}:{uuid4().hex[:8]}"
         self.tasks: dict[str, asyncio.Task[Operation]] = {}
@@ -77,6 +82,10 @@ class Runner:
     def leased(self, tx: Transaction, operation: Operation) -> Operation:
         """The operation as this gateway's alone, by the database's clock, until it is recorded or the lease ends."""
         return leased(tx, operation, self.owner, self.knobs.lease * 1000)
+
+    def taken(self, tx: Transaction, operation: Operation) -> Operation:
+        """The operation as it is accepted: leased, and counted by limits from now on."""
+        return msgspec.structs.replace(self.leased(tx, operation), accepted_at=database_now(tx))
 
     def start(self, operation: Operation, work: Coroutine[Any, Any, Operation]) -> asyncio.Task[Operation]:
         task = asyncio.ensure_future(work)
@@ -97,11 +106,10 @@ class Runner:
         if verdict.hold:
             self.connections[operation.connection].hold(verdict.detail)
         if verdict.elsewhere:
-            moved = await moved_on(
-                self.connections, operation, f"attempt {operation.attempts} never left: {verdict.detail}"
-            )
-            if moved is not None:
-                return await self._go_elsewhere(moved, _finished(operation, outcome, self.now()))
+            why = f"attempt {operation.attempts} never left: {verdict.detail}"
+            gone = await self._go_elsewhere(operation, why, _finished(operation, outcome, self.now()))
+            if gone is not None:
+                return gone
         looks_up = verdict.step is Step.LOOK_UP and verdict.delay == 0
         finished = _finished(operation, outcome, self.now())
         recorded = await self.record(operation, verdict, finished, keeps=looks_up)
@@ -123,27 +131,34 @@ class Runner:
     async def resume(self, operation: Operation) -> Operation:
         """Does the next step of an operation that this gateway holds."""
         connection = self.connections[operation.connection]
-        late = machine.expired(operation, (self.now() - operation.created_at) // 1000, self.knobs.expires_after)
+        since = operation.accepted_at or operation.created_at
+        late = machine.expired(operation, (self.now() - since) // 1000, self.knobs.expires_after)
         if late is not None:
             return await self.record(operation, late, None)
         sends = operation.step is Step.SEND
         if sends and self.recovery.why:
             return await self.record(operation, machine.postponed(operation), None)
         if machine.may_move(operation) and (why := await connection.closed_to(operation.action)) is not None:
-            moved = await moved_on(self.connections, operation, why)
-            if moved is not None:
-                return await self._go_elsewhere(moved)
+            gone = await self._go_elsewhere(operation, why)
+            if gone is not None:
+                return gone
         if not await connection.usable() or (sends and connection.state == "paused"):
             return await self.record(operation, machine.postponed(operation), None)
         return await self._send_next(operation) if sends else await self.look_up(operation)
 
-    async def _go_elsewhere(self, moved: Operation, finished: Attempt | None = None) -> Operation:
-        """Commits that an operation is another connection's now, and only then sends it there."""
-        verdict = Verdict(State.ACCEPTED, moved.reason, moved.detail, Step.SEND)
-        log.warning("operation %s goes to %s instead", moved.id, moved.connection)
-        recorded = await self.record(moved, verdict, finished, keeps=True, event="moved")
-        ours = (recorded.fence, recorded.connection) == (moved.fence + 1, moved.connection)
-        return await self._send_next(recorded) if ours and machine.may_move(recorded) else recorded
+    async def _go_elsewhere(self, operation: Operation, why: str, finished: Attempt | None = None) -> Operation | None:
+        """Commits that an operation is another connection's now, then sends it there. None: nobody takes it."""
+        while (moved := await moved_on(self.connections, operation, why)) is not None:
+            verdict = Verdict(State.ACCEPTED, moved.reason, moved.detail, Step.SEND)
+            try:
+                recorded = await self.record(moved, verdict, finished, keeps=True, event="moved")
+            except OverLimit as error:
+                operation, why = moved, f"over its limit: {error}"
+                continue
+            log.warning("operation %s goes to %s instead", moved.id, moved.connection)
+            ours = (recorded.fence, recorded.connection) == (moved.fence + 1, moved.connection)
+            return await self._send_next(recorded) if ours and machine.may_move(recorded) else recorded
+        return None
 
     async def _send_next(self, operation: Operation) -> Operation:
         before = send_before()
@@ -152,6 +167,11 @@ class Runner:
             return operation
         provider = self.connections[sending.connection].provider
         return await self.send(sending, call_of(provider, intent_of(sending)), before)
+
+    async def in_turn(self, operation: Operation) -> Operation:
+        """The next step of an operation that this gateway holds, beside a bounded number of others."""
+        async with self.connections[operation.connection].turns:
+            return await self.resume(operation)
 
     async def _begin(self, operation: Operation) -> Operation | None:
         """Commits `sending`, and only then may anything leave. None: someone else has moved the fence."""
@@ -178,6 +198,7 @@ class Runner:
         """Commits a verdict, its evidence and its audit entry together, if the fence still holds.
 
         Returns the operation as the journal then has it. `keeps`: this gateway goes on with it at once.
+        Raises OverLimit where it moves to a connection whose limits it exceeds.
         """
         after = applied(operation, verdict, self.now())
         after = after if keeps else free(after)
@@ -185,8 +206,13 @@ class Runner:
         same = (after.state, after.reason) == (operation.state, operation.reason)
         changed = not same or attempt is not None or event != "recorded"
 
+        holders = self.limiter.of_connection(after.connection) if event == "moved" else []
+
         def commit(tx: Transaction) -> bool:
+            take_turns(tx, holders)
             held = record(tx, after, attempt, seen)
+            if held:
+                refuse_over(tx, after, holders)
             if held and changed:
                 self.audit.append(tx, after, actor, event)
             return held
@@ -222,8 +248,7 @@ class Runner:
         operation = claimed.operation
         if claimed.interrupted:
             return await self.record(operation, machine.after_crash(operation), None)
-        async with self.connections[operation.connection].turns:
-            return await self.resume(operation)
+        return await self.in_turn(operation)
 
     async def drain(self, seconds: float | None) -> None:
         """Waits for what is being sent. What is not done then stays `sending`, and is looked up later."""

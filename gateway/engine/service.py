@@ -15,6 +15,7 @@ from gateway.config import ApiKey, Config, build_provider, journal_url, resolve_
 from gateway.coordination import CachePolicy, Coordination, LocalCoordination, Policy, Rate
 from gateway.engine.connection import Connection
 from gateway.engine.decisions import Decisions
+from gateway.engine.limiting import Limiter, rates_of
 from gateway.engine.reading import Reader
 from gateway.engine.recovery import Recovery
 from gateway.engine.routing import Router
@@ -86,8 +87,9 @@ def assembled(base: Foundation, config: Config, before: Gateway | None = None) -
     connections = {
         name: _kept(before, config, name) or connect(config, name, base.coordination) for name in config.connections
     }
+    limiter = Limiter(config, base.coordination)
     runner = Runner(
-        connections, base.store, base.reader, base.audit, config.operations, base.recovery, base.coordination
+        connections, base.store, base.reader, base.audit, config.operations, base.recovery, base.coordination, limiter
     )
     router = Router(config, connections)
     return Gateway(
@@ -99,7 +101,7 @@ def assembled(base: Foundation, config: Config, before: Gateway | None = None) -
         base.store,
         base.reader,
         runner,
-        Writer(connections, runner, router),
+        Writer(connections, runner, router, config.approvals),
         Decisions(runner),
         _callers(base, config, before),
         Uses(),
@@ -148,7 +150,7 @@ def anchor_of(config: Config) -> Anchor | None:
 def policy_of(config: Config) -> Policy:
     limited = ((name, item.rate) for name, item in config.connections.items() if item.rate)
     rates = {name: Rate(rate.per_minute, rate.burst) for name, rate in limited}
-    return Policy(rates=rates, cache=CachePolicy(ttl=config.reads.cache or 1.0))
+    return Policy(rates=rates | rates_of(config), cache=CachePolicy(ttl=config.reads.cache or 1.0))
 
 
 def connect(config: Config, name: str, coordination: Coordination) -> Connection:

@@ -10,15 +10,19 @@ from uuid import uuid4
 
 import msgspec
 
+from gateway.config import ApprovalPolicy
+from gateway.engine.approving import approval_of
 from gateway.engine.connection import Connection
 from gateway.engine.errors import ConnectionHeld, EngineError, Unavailable
 from gateway.engine.intent import CreateBody, Intent, call_of, fingerprint, intent_of
+from gateway.engine.limiting import payee_digest
 from gateway.engine.machine import REFUSED_FOR
 from gateway.engine.routing import Router
 from gateway.engine.running import NEWS, Runner, send_before
 from gateway.keys import Caller
 from gateway.operation import Attempt, Operation, Routing, State, Step
 from gateway.store.journal import Accepted, JournalUnavailable, Transaction, accept, find, find_by_key
+from gateway.store.limits import refuse_over, take_turns
 from gateway.upstream import Outcome, Refused, Unclear
 from providers.sdk import Call, ProviderError
 
@@ -28,10 +32,18 @@ POLL_SECONDS = 0.5  # between looks into the journal while no news comes: news m
 class Writer:
     """Takes writes into the journal and hands them to the runner."""
 
-    def __init__(self, connections: Mapping[str, Connection], runner: Runner, router: Router) -> None:
+    def __init__(
+        self,
+        connections: Mapping[str, Connection],
+        runner: Runner,
+        router: Router,
+        policies: Sequence[ApprovalPolicy],
+    ) -> None:
         self.connections = connections
         self.runner = runner
         self.router = router
+        self.limiter = runner.limiter
+        self.policies = policies
         self.store = runner.store
 
     async def create(self, caller: Caller, key: str, body: CreateBody) -> Accepted:
@@ -68,13 +80,16 @@ class Writer:
         return intent
 
     async def submit(self, intent: Intent) -> Accepted:
-        """Accepts a write and starts it. Raises EngineError, JournalError and ProviderError; then nothing was sent."""
+        """Accepts a write and starts it, or has it await approval.
+
+        Raises EngineError, JournalError and ProviderError; then nothing was sent.
+        """
         connection = self.connections[intent.connection]
         connection.require(intent.action)
         call = call_of(connection.provider, intent)
         operation, before = self._operation(intent, call), send_before()
         accepted = await self._accept(connection, operation)
-        if not accepted.replayed:
+        if not accepted.replayed and accepted.operation.state is State.SENDING:
             self.runner.start(accepted.operation, self.runner.send(accepted.operation, call, before))
         return accepted
 
@@ -83,12 +98,13 @@ class Writer:
         connection = self.connections[intent.connection]
         connection.require(intent.action)
         operation = self._operation(intent, call_of(connection.provider, intent))
-        waiting = msgspec.structs.replace(
-            operation, state=State.ACCEPTED, attempts=0, step=Step.SEND, due_at=operation.created_at
-        )
-        accepted = await self._accept(connection, waiting)
-        if not accepted.replayed:
-            self.runner.start(accepted.operation, self._in_turn(accepted.operation))
+        if operation.state is State.SENDING:
+            operation = msgspec.structs.replace(
+                operation, state=State.ACCEPTED, attempts=0, step=Step.SEND, due_at=operation.created_at
+            )
+        accepted = await self._accept(connection, operation)
+        if not accepted.replayed and accepted.operation.state is State.ACCEPTED:
+            self.runner.start(accepted.operation, self.runner.in_turn(accepted.operation))
         return accepted
 
     async def submit_together(self, intents: Sequence[Intent], call: Call[Any]) -> list[Accepted | Exception]:
@@ -99,7 +115,8 @@ class Writer:
             *(self._accept(connection, operation) for operation in operations), return_exceptions=True
         )
         accepted = [result if isinstance(result, (Accepted, Exception)) else _raised(result) for result in results]
-        fresh = [item.operation for item in accepted if isinstance(item, Accepted) and not item.replayed]
+        begun = [item.operation for item in accepted if isinstance(item, Accepted) and not item.replayed]
+        fresh = [operation for operation in begun if operation.state is State.SENDING]
         if len(fresh) == len(operations):
             sent = asyncio.ensure_future(connection.send(call, before))
             for operation in fresh:
@@ -135,8 +152,8 @@ class Writer:
 
     def _operation(self, intent: Intent, call: Call[Any]) -> Operation:
         now = self.runner.now()
-        amount = intent.body.amount if isinstance(intent.body, CreateBody) else None
-        return Operation(
+        create = intent.body if isinstance(intent.body, CreateBody) else None
+        operation = Operation(
             id=new_id(now),
             tenant=intent.tenant,
             maker=intent.maker,
@@ -152,8 +169,9 @@ class Writer:
             request=msgspec.json.encode(intent.body, order="deterministic").decode(),
             reference=getattr(intent.body, "reference", None),
             provider_reference=call.reference,
-            currency=amount.currency if amount else None,
-            minor_units=amount.minor_units if amount else None,
+            currency=create.amount.currency if create else None,
+            minor_units=create.amount.minor_units if create else None,
+            payee=payee_digest(create.payee) if create else None,
             carried=call.carried,
             state=State.SENDING,
             attempts=1,
@@ -161,19 +179,30 @@ class Writer:
             created_at=now,
             updated_at=now,
         )
+        approval = approval_of(self.policies, operation)
+        if approval is None:
+            return operation
+        return msgspec.structs.replace(
+            operation, state=State.AWAITING_APPROVAL, attempts=0, approval=approval, due_at=approval.expires_at
+        )
 
     async def _accept(self, connection: Connection, operation: Operation) -> Accepted:
         closed = await connection.closed_to(operation.action)
         if self.runner.recovery.why or closed:
             return await self._replay_or_refuse(operation, closed)
-        attempt = None
+        if self.limiter.rated(operation) and await self._by_key(operation) is None:
+            await self.limiter.take(operation)
+        attempt, holders = None, self.limiter.of(operation)
         if operation.state is State.SENDING:
             attempt = Attempt(operation=operation.id, number=1, started_at=operation.created_at)
 
         def commit(tx: Transaction) -> Accepted:
-            accepted = accept(tx, self.runner.leased(tx, operation), attempt)
+            take_turns(tx, holders)
+            waits = operation.state is State.AWAITING_APPROVAL
+            accepted = accept(tx, operation if waits else self.runner.taken(tx, operation), attempt)
             if not accepted.replayed:
-                self.runner.audit.append(tx, operation, operation.maker, "accepted")
+                refuse_over(tx, accepted.operation, holders)
+                self.runner.audit.append(tx, operation, operation.maker, "submitted" if waits else "accepted")
             return accepted
 
         try:
@@ -201,10 +230,6 @@ class Writer:
 
     async def _by_key(self, operation: Operation | Intent) -> Operation | None:
         return await self.store.read(lambda tx: find_by_key(tx, operation.tenant, operation.key, operation.item))
-
-    async def _in_turn(self, operation: Operation) -> Operation:
-        async with self.connections[operation.connection].turns:
-            return await self.runner.resume(operation)
 
     async def _finish(self, operation: Operation, sent: asyncio.Future[Outcome[Any]]) -> Operation:
         outcome = await asyncio.shield(sent)

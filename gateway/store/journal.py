@@ -8,7 +8,7 @@ from typing import Any, Protocol, TypeVar
 
 import msgspec
 
-from gateway.operation import OPEN, Attempt, Observation, Operation, Routing, State
+from gateway.operation import OPEN, Approval, Attempt, Observation, Operation, Routing, State
 from providers.sdk import Payout
 
 T = TypeVar("T")
@@ -113,6 +113,7 @@ def to_row(operation: Operation) -> list[Any]:
     plain["carried"] = msgspec.json.encode(operation.carried).decode()
     plain["decisions"] = msgspec.json.encode(operation.decisions).decode()
     plain["payout"] = msgspec.json.encode(operation.payout).decode() if operation.payout else None
+    plain["approval"] = msgspec.json.encode(operation.approval).decode() if operation.approval else None
     plain["routing"] = msgspec.json.encode(operation.routing).decode()
     plain["acknowledged"] = int(operation.acknowledged)
     plain["pinned"] = int(operation.pinned)
@@ -124,6 +125,7 @@ def from_row(row: Row) -> Operation:
     plain["carried"] = msgspec.json.decode(plain["carried"])
     plain["decisions"] = msgspec.json.decode(plain["decisions"])
     plain["payout"] = msgspec.json.decode(plain["payout"], type=Payout) if plain["payout"] else None
+    plain["approval"] = msgspec.json.decode(plain["approval"], type=Approval) if plain["approval"] else None
     plain["routing"] = msgspec.json.decode(plain["routing"], type=Routing) if plain["routing"] else Routing()
     plain["acknowledged"] = bool(plain["acknowledged"])
     plain["pinned"] = bool(plain["pinned"])

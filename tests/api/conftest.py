@@ -127,8 +127,8 @@ async def later(stack: Stack, operation: str, seconds: int = 7_200) -> dict[str,
     past = seconds * 1000
 
     def age(tx: Transaction) -> None:
-        columns = ", ".join(f"{name} = {name} - ?" for name in ("due_at", "sent_at", "created_at"))
-        tx.execute(f"UPDATE operation SET {columns} WHERE id = ?", (past, past, past, operation))  # noqa: S608
+        columns = ", ".join(f"{name} = {name} - ?" for name in ("due_at", "sent_at", "created_at", "accepted_at"))
+        tx.execute(f"UPDATE operation SET {columns} WHERE id = ?", (past, past, past, past, operation))  # noqa: S608
 
     undisturbed(stack)
     await stack.gateway.store.write(age)

@@ -300,3 +300,23 @@ async def test_reloads_one_after_the_other_close_nothing_that_is_in_use(stack: S
         assert len(stack.service.draining) == 3
     await until_drained(stack.service)
     assert done(await stack.write("POST", "/v1/payouts/sway:42/complete", {}))
+
+
+async def test_limits_and_policies_are_those_of_the_config_in_force(stack: Stack) -> None:
+    """What awaits approval keeps the policy under which it was asked."""
+    policy = {"name": "all", "approvers": 1, "when": {"tenant": ["default"], "operation": ["create"]}}
+    changed(stack, lambda raw: raw.update(approvals=[policy]))
+    await stack.call.post(RELOAD)
+    waits = done(await stack.write("POST", "/v1/payouts", order()), 202, "awaiting_approval")["operation"]
+    limits = {"amounts": {"GBP": {"per_day": 1500}}, "rate": {"per_minute": 0.01, "burst": 2}}
+    changed(stack, lambda raw: raw["connections"]["bank"].update(limits=limits))
+    await stack.call.post(RELOAD)
+    approve = {"fingerprint": waits["approval"]["fingerprint"]}
+    checker = {"Authorization": "Bearer test-payouts:approve"}
+    done(await stack.call.post(f"/v1/operations/{waits['id']}/approve", json=approve, headers=checker))
+    limit = problem(await stack.write("POST", "/v1/payouts", order("invoice-2"), "key-2"), "limit_reached")["limit"]
+    assert (limit["limit"], limit["left"]) == ("per_day", 477)
+    small = order("invoice-3", amount={"currency": "GBP", "minor_units": 477})
+    done(await stack.write("POST", "/v1/payouts", small, "key-3"), 201)
+    again = await stack.write("POST", "/v1/payouts", order("invoice-4"), "key-4")
+    assert problem(again, "limit_reached")["limit"]["limit"] == "rate"

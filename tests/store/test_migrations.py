@@ -11,10 +11,10 @@ from gateway.store.opening import open_store
 from tests.store.records import get, operation
 
 pytestmark = pytest.mark.anyio
-LATER = ("routing", "pinned")  # columns that the first schema did not have
+LATER = ("routing", "pinned", "payee", "approval", "accepted_at")  # columns that the first schema did not have
 
 
-async def test_what_was_journaled_before_routes_were_kept_stays_where_it_is(
+async def test_what_was_journaled_before_stays_where_it_is_and_counts_from_its_making(
     journal_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     old = operation()
@@ -33,3 +33,4 @@ async def test_what_was_journaled_before_routes_were_kept_stays_where_it_is(
     kept = await get(store, old)
     await store.close()
     assert kept is not None and (kept.routing, kept.pinned) == (Routing(), True)
+    assert (kept.payee, kept.approval, kept.accepted_at) == (None, None, old.created_at)
