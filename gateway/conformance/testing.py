@@ -44,7 +44,7 @@ def test(providers: tuple[str, ...], only: str | None, as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps([report.as_json() for report in reports], indent=2))
     else:
-        _show(reports, alone=only is not None)
+        _show(reports, only)
     sys.exit(0 if all(_is_good(report, only) for report in reports) else 1)
 
 
@@ -72,8 +72,7 @@ def _run_one(subject: Subject, only: str | None, progress: Progress) -> Report:
     return report
 
 
-def _show(reports: list[Report], alone: bool) -> None:
-    """`alone`: one case, which cannot reach everything."""
+def _show(reports: list[Report], only: str | None) -> None:
     console = Console()
     for report in reports:
         for failure in report.failures[:SHOWN]:
@@ -83,9 +82,12 @@ def _show(reports: list[Report], alone: bool) -> None:
             )
         if len(report.failures) > SHOWN:
             console.print(f"[bold red]{report.provider}[/] and {len(report.failures) - SHOWN} more (all with --json)\n")
-        for fault in [*report.disagreements, *([] if alone else report.coverage.missing)][:SHOWN]:
+        for fault in [*report.disagreements, *([] if only else report.coverage.missing)][:SHOWN]:
             console.print(f"[bold red]{report.provider}[/] {escape(fault)}")
-    console.print(_table(reports))
+    if only is None:
+        console.print(_table(reports))
+    elif all(_is_good(report, only) for report in reports):
+        console.print(f"{escape(only)}: passed")
 
 
 def _table(reports: list[Report]) -> Table:
