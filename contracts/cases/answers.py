@@ -42,12 +42,16 @@ def changed(caller: Caller, base: Base) -> Iterator[Case]:
 
 
 def amounts_changed(caller: Caller, base: Base) -> Iterator[Case]:
-    """Amounts, asked for as they come back where a caller could ask so."""
+    """Amounts, asked for as they come back where a caller could ask so, and as the base has them."""
+    own = caller.mapping.subject.get("currency")
     for amount in amounts(caller.mapping, caller.operation.id, base.body):
         intent = _asking_so(caller, amount.body, amount.currency)
-        if intent is None and "settings" in caller.intent.arguments:
-            continue  # no caller could have asked for these
-        yield _variant_or_mutant(caller, base, amount.label, amount.body, intent, amount.currency)
+        if intent is not None:
+            yield _variant_or_mutant(caller, base, amount.label, amount.body, intent, amount.currency)
+        # Settings of one currency cannot be asked of a connection in another.
+        if intent != caller.intent and ("settings" not in caller.intent.arguments or amount.currency == own):
+            label = f"{amount.label}, not as it was asked"
+            yield _variant_or_mutant(caller, base, label, amount.body, caller.intent, amount.currency)
 
 
 def new_words(caller: Caller, base: Base) -> Iterator[Case]:
@@ -80,6 +84,17 @@ def _variant_or_mutant(
     args: dict[str, Any] = {"status": base.status, "media": base.media, "intent": intent, "currency": currency}
     case = caller.case(Family.VARIANTS, label, encode(body), **args)
     return case if case.valid else caller.case(Family.MUTANTS, label, case.body, **args)
+
+
+def among_others(caller: Caller, base: Base) -> Iterator[Case]:
+    """A look-up that finds other records, too."""
+    yield caller.case(
+        Family.VARIANTS,
+        f"{base.label}{', everything' if base.full else ''}: among others",
+        base.raw,
+        status=base.status,
+        media=base.media,
+    )
 
 
 def linked(caller: Caller, base: Base) -> Iterator[Case]:

@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
+from contracts.cases.case import CANARY
 from contracts.cases.schemas import Schema, branches, property_of, types_of, understood
 from contracts.cases.spelling import Number
 from contracts.document import Document
@@ -13,7 +14,7 @@ from contracts.document import Document
 Path = tuple[str | int, ...]
 
 UNKNOWN_WORD = "test_word_of_nobody"
-# Of every type, and at the edges of what readers of JSON take.
+# Of every type, and at the edges of what readers of JSON take. A refusal must not repeat what it refuses.
 WRONG: tuple[Any, ...] = (
     None,
     True,
@@ -35,11 +36,11 @@ WRONG: tuple[Any, ...] = (
     "x" * 10_000,
     [],
     {},
-    [1],
-    {"a": 1},
+    [CANARY],
+    {CANARY: CANARY},
 )
 # For what is read by its shape alone.
-WRONG_IN_SHORT: tuple[Any, ...] = (None, True, 0, 1.5, "", "TEST\x00\u202e😀", "x" * 10_000, [], {}, {"a": 1})
+WRONG_IN_SHORT: tuple[Any, ...] = (None, True, 0, 1.5, "", "TEST\x00\u202e😀", "x" * 10_000, [], {}, {CANARY: CANARY})
 TIMES = (
     "2026-11-01T06:00:00+02:00",
     "2026-11-01T06:00:00.123456Z",
@@ -117,6 +118,7 @@ def _other_spellings(schema: Schema, value: Any) -> Iterator[tuple[str, Any]]:
         yield "has a space before it", f" {value}"
         yield "has a line end after it", f"{value}\n"
         yield "is longer by one", f"{value}1"
+        yield "begins with a one more", f"1{value}"
     if isinstance(value, bool):
         yield "is the other flag", not value
     elif isinstance(value, int | float):
@@ -125,7 +127,7 @@ def _other_spellings(schema: Schema, value: Any) -> Iterator[tuple[str, Any]]:
         yield "is spelt with an exponent", Number(f"{value:.0f}e0")
         yield "has 5,000 digits", Number("9" * 5000)
     if isinstance(value, dict):
-        yield "has a field more", {**value, "test_field_of_nobody": [UNKNOWN_WORD]}
+        yield "has a field more", {**value, "test_field_of_nobody": CANARY}
     if isinstance(value, list) and value:
         yield "holds its first item twice", [value[0], value[0]]
         yield "holds its first item alone", value[:1]

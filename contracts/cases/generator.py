@@ -72,6 +72,7 @@ class _Cases:
         for base in self.successes:
             for caller in self._callers(base):
                 yield from self._success(caller)
+                yield from answers.among_others(caller, base)
         for caller in self._first_callers().values():
             yield from self._once(caller)
             for base in self.errors:

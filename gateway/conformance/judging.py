@@ -16,7 +16,7 @@ from gateway.conformance.words import in_words
 from gateway.upstream import Answered, Contradicted, NotSent, Outcome, Refused
 from providers.sdk import Call, Effect, PayoutStatus, RequestStatus
 
-_FINAL = {"completed", "rejected", "failed", "cancelled"}
+LONGEST = 300  # characters of a message
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,8 +113,9 @@ def _invariants(case: Case, observed: Observed, secrets: Iterable[str]) -> Itera
         status = getattr(item, "status", None)
         if status is not None and not isinstance(status, (PayoutStatus, RequestStatus)):
             yield f"{status!r} is no status"
-        if status == "unknown" and status in _FINAL:
-            yield "an unknown word is final"
+    message = outcome.evidence.detail
+    if message is not None and not (message.isascii() and message.isprintable() and len(message) <= LONGEST):
+        yield f"the message is not one short line of plain text: {message!r:.300}"
     text = "\n".join((repr(outcome), _encoded(result), *observed.logged))
     yield from (f"a secret shows: {secret[:9]}…" for secret in secrets if secret in text)
 

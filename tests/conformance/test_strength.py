@@ -13,7 +13,7 @@ from gateway.conformance.strength.status import markdown, published, read
 from gateway.conformance.strength.survivors import SurvivorsInvalid, doubts, explanations
 from gateway.conformance.subject import CONTRACTS, Subject
 from providers.sdk import Effect, PayoutStatus
-from tests.contracts.oracle import PROVIDERS
+from tests.contracts.plugins import PROVIDERS
 
 README = Path(__file__).parents[2] / "README.md"
 SHARE = "ledger"  # all of its table and domain mutants are judged here; `contracts strength` judges everyone's

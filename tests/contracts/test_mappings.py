@@ -10,38 +10,39 @@ from typing import Any
 import jsonschema_rs
 
 from contracts.document import Document, Operation
-from tests.contracts.oracle import FOLDER, Oracle, oracle_of, pointers
+from contracts.mapping import FOLDER, Mapping
+from contracts.reading import pointers
 from tests.contracts.plugins import documented
 
 
-def test_an_oracle_meets_the_schema_of_oracles(oracle: Oracle, provider: str) -> None:
+def test_an_oracle_meets_the_schema_of_oracles(oracle: Mapping, provider: str) -> None:
     schema = json.loads((FOLDER / "mapping.schema.json").read_text("utf-8"))
     validator = jsonschema_rs.Draft202012Validator(schema)
     assert [(error.instance_path, error.message) for error in validator.iter_errors(oracle.raw)] == []
     assert oracle.raw["provider"] == provider
 
 
-def test_an_oracle_speaks_of_exactly_the_documented_operations(oracle: Oracle, document: Document) -> None:
+def test_an_oracle_speaks_of_exactly_the_documented_operations(oracle: Mapping, document: Document) -> None:
     assert oracle.operations.keys() == document.operations.keys()
     capabilities = [each for each, _ in oracle.unified()]
     assert len(capabilities) == len(set(capabilities))
 
 
-def test_errors_are_exactly_the_documented_statuses(oracle: Oracle, document: Document) -> None:
+def test_errors_are_exactly_the_documented_statuses(oracle: Mapping, document: Document) -> None:
     for id, rule in oracle.operations.items():
         documented_ones = document.operations[id].responses.keys()
         assert rule["errors"].keys() == {status for status in documented_ones if not status.startswith("2")}, id
         assert {str(status) for status in rule["success"]} == documented_ones - rule["errors"].keys(), id
 
 
-def test_effects_fit_the_methods(oracle: Oracle, document: Document) -> None:
+def test_effects_fit_the_methods(oracle: Mapping, document: Document) -> None:
     for id, rule in oracle.operations.items():
         assert (rule["effect"] == "read") == (document.operations[id].is_read or document.operations[id].login), id
         refuses_a_repeat = rule["effect"] == "guarded"
         assert refuses_a_repeat <= ("409" in rule["errors"]), id
 
 
-def test_statuses_are_total_over_every_documented_word(oracle: Oracle, document: Document) -> None:
+def test_statuses_are_total_over_every_documented_word(oracle: Mapping, document: Document) -> None:
     words = _words(_at(document, _payout_schema(oracle, document), oracle.raw["payout"]["status"]))
     assert set(oracle.raw["statuses"]) == words
     assert set(oracle.raw["final"]) <= words
@@ -52,12 +53,12 @@ def test_statuses_are_total_over_every_documented_word(oracle: Oracle, document:
 
 
 def test_request_statuses_are_total_too() -> None:
-    document, oracle = documented("heldsway"), oracle_of("heldsway")
+    document, oracle = documented("heldsway"), Mapping.load("heldsway")
     words = _words(document.raw["components"]["schemas"]["PayoutRequestStatus"])
     assert set(oracle.raw["request_statuses"]) == words
 
 
-def test_every_pointer_leads_to_a_documented_field(oracle: Oracle, document: Document) -> None:
+def test_every_pointer_leads_to_a_documented_field(oracle: Mapping, document: Document) -> None:
     payout = _payout_schema(oracle, document)
     for pointer in [*_leaves(oracle.raw["payout"]), *oracle.raw["extensions"].values(), *oracle.raw["secrets"]]:
         assert _at(document, payout, pointer), pointer
@@ -70,7 +71,7 @@ def test_every_pointer_leads_to_a_documented_field(oracle: Oracle, document: Doc
 
 
 def test_every_pointer_into_other_answers_leads_to_a_documented_field() -> None:
-    document, oracle = documented("heldsway"), oracle_of("heldsway")
+    document, oracle = documented("heldsway"), Mapping.load("heldsway")
     schemas = document.raw["components"]["schemas"]
     named = {
         "figures": "PayoutStats",
@@ -83,7 +84,7 @@ def test_every_pointer_into_other_answers_leads_to_a_documented_field() -> None:
             assert _at(document, schemas[schema], pointer), (section, pointer)
 
 
-def test_every_documented_field_is_mapped_or_has_a_reason_not_to_be(oracle: Oracle, document: Document) -> None:
+def test_every_documented_field_is_mapped_or_has_a_reason_not_to_be(oracle: Mapping, document: Document) -> None:
     documented_ones = set(_fields(document, _payout_schema(oracle, document), ""))
     mapped = set(_leaves(oracle.raw["payout"]))
     money = oracle.raw["money"]
@@ -95,14 +96,14 @@ def test_every_documented_field_is_mapped_or_has_a_reason_not_to_be(oracle: Orac
     assert mapped & unmapped <= masked_or_shown_by_itself
 
 
-def test_secrets_are_exactly_what_the_contract_flags(oracle: Oracle, document: Document) -> None:
+def test_secrets_are_exactly_what_the_contract_flags(oracle: Mapping, document: Document) -> None:
     payout = _payout_schema(oracle, document)
     flagged = {place for place in _fields(document, payout, "") if _at(document, payout, place).get("x-secret")}
     assert set(oracle.raw["secrets"]) == flagged
     assert not flagged & set(oracle.raw["extensions"].values())
 
 
-def test_what_is_carried_has_a_documented_place(oracle: Oracle, document: Document) -> None:
+def test_what_is_carried_has_a_documented_place(oracle: Mapping, document: Document) -> None:
     for id, rule in oracle.operations.items():
         operation = document.operations[id]
         for place in (each for entry in rule["carries"].values() for each in pointers(entry)):
@@ -114,7 +115,7 @@ def test_what_is_carried_has_a_documented_place(oracle: Oracle, document: Docume
                 assert (where, name) in {(each.where, each.name) for each in operation.parameters}, (id, place)
 
 
-def test_marks_carry_or_refuse_each_field_and_never_both(oracle: Oracle) -> None:
+def test_marks_carry_or_refuse_each_field_and_never_both(oracle: Mapping) -> None:
     marks = {"approve", "process", "complete", "fail", "reopen", "approve_request", "reject_request"}
     for capability, id in oracle.unified():
         rule = oracle.operations[id]
@@ -124,7 +125,7 @@ def test_marks_carry_or_refuse_each_field_and_never_both(oracle: Oracle) -> None
             assert set(rule["requires"]) <= set(rule["carries"])
 
 
-def test_id_patterns_are_the_contracts(oracle: Oracle, document: Document) -> None:
+def test_id_patterns_are_the_contracts(oracle: Mapping, document: Document) -> None:
     shown = set()
     for operation in document.operations.values():
         shown |= {
@@ -141,7 +142,7 @@ def _success_schema(operation: Operation) -> Any:
     return operation.responses["200"].content["application/json"].schema
 
 
-def _payout_schema(oracle: Oracle, document: Document) -> Any:
+def _payout_schema(oracle: Mapping, document: Document) -> Any:
     """The schema of the fullest payout: what a list holds."""
     rule = oracle.operations["list_payouts"]
     items = _at(document, _success_schema(document.operations["list_payouts"]), rule["items_at"])

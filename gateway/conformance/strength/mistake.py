@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import Any
 
 from contracts.mapping import Mapping as Oracle
-
 from gateway.conformance.strength.mutant import Applied, Family, Inapplicable, Mutant
 from providers.sdk import Call, Effect, RefusalKind
 
