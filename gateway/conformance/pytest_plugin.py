@@ -66,6 +66,7 @@ class _Suite(pytest.Collector):
         for name, group in groupby(sorted(cases, key=_name), key=_name):
             yield _Group.from_parent(self, name=name, cases=list(group))
         yield _Reached.from_parent(self, name="coverage", cases=cases)
+        yield _Agreeing.from_parent(self, name="mapping", cases=[])
         for name in ("requests", "fuzz"):
             yield _AtRandom.from_parent(self, name=name, cases=[])
 
@@ -112,6 +113,17 @@ class _Reached(_Group):
             coverage.see(case)
         if coverage.missing:
             raise CaseFailed("\n".join(coverage.missing))
+
+
+class _Agreeing(_Group):
+    """Contract and mapping speak of the same things."""
+
+    def runtest(self) -> None:
+        from contracts.agreement import disagreements
+
+        found = disagreements(self.subject.document, self.subject.mapping)
+        if found:
+            raise CaseFailed("\n".join(found))
 
 
 class _AtRandom(_Group):
