@@ -38,6 +38,8 @@ def test(providers: tuple[str, ...], only: str | None, as_json: bool) -> None:
         reports = _run(subjects, only)
     except (SubjectInvalid, NotUnderstood) as error:
         raise click.ClickException(str(error)) from None
+    if only and not any(report.total for report in reports):
+        raise click.ClickException(f"no case has the id {only!r}; --json without --only lists those that fail")
     if as_json:
         click.echo(json.dumps([report.as_json() for report in reports], indent=2))
     else:
