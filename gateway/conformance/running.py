@@ -163,10 +163,14 @@ class _Runner:
         return upstream
 
     def _answer(self, case: Case, request: httpx.Request) -> Case:
-        """The case for its own operation; what is asked beside it gets what the contract documents."""
+        """The case for its own operation; what is asked beside it gets what the contract documents.
+
+        Raises LookupError for what it does not document.
+        """
         match = self.subject.document.match(request.method, request.url.path)
-        asked = match[0].id if match else case.operation
-        return case if asked == case.operation else self.documented[asked]
+        if match is None:
+            raise LookupError(f"{request.method} {request.url.path} is not documented")
+        return case if match[0].id == case.operation else self.documented[match[0].id]
 
 
 def _carries(request: httpx.Request, token: Token | None) -> bool:
