@@ -150,10 +150,16 @@ class _Agreement:
         return next(iter(operation.responses[str(rule["success"][0])].content.values())).schema
 
     def _record(self, capability: str) -> Any:
-        """The schema of one record of a list: the fullest that there is."""
-        id = self.mapping.operation_of(capability)
-        listed = self._at(self._success(id), self.mapping.operations[id]["items_at"])
-        return self.document.resolve(listed.get("items", {}))
+        """The schema of one record of a list, the fullest that there is; without a list, that of a single one."""
+        operations = self.mapping.operations
+        listing = [id for id in operations if capability in self.mapping.capabilities(id)]
+        if listing:
+            listed = self._at(self._success(listing[0]), operations[listing[0]]["items_at"])
+            return self.document.resolve(listed.get("items", {}))
+        return next(
+            (self._at(self._success(id), rule["payout_at"]) for id, rule in operations.items() if "payout_at" in rule),
+            {},
+        )
 
     def _at(self, schema: Any, place: str) -> Any:
         """The schema of the field that a pointer leads to; empty where there is none."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import date
-from itertools import chain
+from itertools import chain, zip_longest
 from random import Random
 from typing import Any, NamedTuple
 
@@ -172,11 +172,17 @@ def asks(offered: Sequence[str], ids: Sequence[str], seed: int, *, home: bool) -
 
 
 def _boundaries(tables: Mapping[str, Mapping[str, Pool]], offered: Sequence[str]) -> Iterator[Ask]:
-    for capability, fields in tables.items():
-        good = {name: pool.mild[0] for name, pool in fields.items()}
-        yield _ask(capability, good)
-        for name, pool in fields.items() if capability in offered else ():
-            yield from (_ask(capability, {**good, name: value}) for value in (*pool.mild[1:], *pool.wild))
+    """The capabilities take turns, so that a few asks already reach each of them."""
+    turns = (_bounds(capability, fields, capability in offered) for capability, fields in tables.items())
+    for asked in zip_longest(*turns):
+        yield from (ask for ask in asked if ask is not None)
+
+
+def _bounds(capability: str, fields: Mapping[str, Pool], much: bool) -> Iterator[Ask]:
+    good = {name: pool.mild[0] for name, pool in fields.items()}
+    yield _ask(capability, good)
+    for name, pool in fields.items() if much else ():
+        yield from (_ask(capability, {**good, name: value}) for value in (*pool.mild[1:], *pool.wild))
 
 
 def _mixtures(random: Random, tables: Mapping[str, Mapping[str, Pool]]) -> Iterator[Ask]:

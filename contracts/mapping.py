@@ -66,7 +66,7 @@ class Mapping:
     @property
     def subject(self) -> Any:
         """What a test needs in order to make the plugin: currency, settings, fake credentials."""
-        return self.raw.get("subject", {})
+        return self.raw["subject"]
 
     @property
     def secrets(self) -> dict[str, str]:

@@ -38,7 +38,10 @@ def pytest_collection_modifyitems(session: pytest.Session, config: pytest.Config
     if spec is not None:
         contract = config.getoption("--contract")
         subject = _subject(spec, Path(contract) if contract else None)
-        items[:] = [*_Suite.from_parent(session, name=spec, subject=subject).collect(), *items]
+        suite = _Suite.from_parent(session, name=spec, subject=subject)
+        collected = session.ihook.pytest_make_collect_report(collector=suite)
+        session.ihook.pytest_collectreport(report=collected)
+        items[:] = [*collected.result, *items]
 
 
 def _subject(spec: str, contract: Path | None) -> Subject:
@@ -60,9 +63,12 @@ class _Suite(pytest.Collector):
         self.subject = subject
 
     def collect(self) -> Iterator[pytest.Item]:
-        from contracts.cases import generate
+        from contracts.cases import NoCall, NotUnderstood, generate
 
-        cases = list(generate(self.subject.document, self.subject.mapping))
+        try:
+            cases = list(generate(self.subject.document, self.subject.mapping))
+        except (NotUnderstood, NoCall) as error:
+            raise self.CollectError(str(error)) from None
         for name, group in groupby(sorted(cases, key=_name), key=_name):
             yield _Group.from_parent(self, name=name, cases=list(group))
         yield _Reached.from_parent(self, name="coverage", cases=cases)
@@ -72,7 +78,8 @@ class _Suite(pytest.Collector):
 
 
 def _name(case: Case) -> str:
-    return case.id.rpartition(f"/{case.label}")[0]
+    """Without a point, which pytest would show as something else."""
+    return case.id.rpartition(f"/{case.label}")[0].replace(".", ":")
 
 
 class _Group(pytest.Item):

@@ -22,7 +22,7 @@ from gateway.conformance.report import Failure, Report
 from gateway.conformance.subject import Subject
 from gateway.upstream import Answered, Evidence, Outcome, Upstream, UpstreamFailed
 from gateway.upstream.retrying import RetryBudget
-from providers.sdk import Call, ListQuery, Provider, Token
+from providers.sdk import Call, Provider, Token
 
 BASE_URL = "https://provider.example.test"
 NOW = 1_790_000_000.0  # seconds of the epoch; cases do not depend on the day
@@ -41,8 +41,9 @@ def run(
 ) -> Report:
     """Runs the suite. `cases`: those instead of all; `only`: the one with this id; `progress` hears of each case.
 
-    `coverage`: one that other runs count in, too.
+    `coverage`: one that other runs count in, too. Raises SubjectInvalid.
     """
+    subject.check()
     chosen = generate(subject.document, subject.mapping) if cases is None else cases
     if only is not None:
         chosen = (case for case in chosen if case.id == only)
@@ -119,11 +120,17 @@ class _Runner:
     async def _log_in(self, provider: Provider, case: Case) -> Observed:
         """A login is seen by the call behind it: whether that goes out, and with which token."""
         upstream = self._upstream(provider, case)
-        call = provider.list_payouts(ListQuery())
+        call = self._any_read().intent.call(provider)
         outcome: Outcome[Any] = await upstream.send(call)
         if isinstance(outcome, Answered):
             outcome = Answered(outcome.evidence, upstream.token)
         return self._observed(outcome, call, upstream)
+
+    def _any_read(self) -> Case:
+        """A documented read, behind which a login stands."""
+        rules = self.subject.mapping.operations
+        reads = (case for case in self.documented.values() if rules[case.operation]["effect"] == "read")
+        return next(case for case in reads if case.capability != "login")
 
     def _credentials(self, case: Case) -> Any:
         return self.subject.minted if case.minted or case.capability == "login" else self.subject.direct
@@ -156,10 +163,14 @@ class _Runner:
         return upstream
 
     def _answer(self, case: Case, request: httpx.Request) -> Case:
-        """The case for its own operation; what is asked beside it gets what the contract documents."""
+        """The case for its own operation; what is asked beside it gets what the contract documents.
+
+        Raises LookupError for what it does not document.
+        """
         match = self.subject.document.match(request.method, request.url.path)
-        asked = match[0].id if match else case.operation
-        return case if asked == case.operation else self.documented[asked]
+        if match is None:
+            raise LookupError(f"{request.method} {request.url.path} is not documented")
+        return case if match[0].id == case.operation else self.documented[match[0].id]
 
 
 def _carries(request: httpx.Request, token: Token | None) -> bool:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
+import yaml
 from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, generate_private_key
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.asymmetric.rsa import generate_private_key as generate_rsa_key
@@ -62,7 +63,10 @@ class Subject:
         for name in ("openapi.yaml", "mapping.yaml"):
             if not (folder / name).is_file():
                 raise SubjectInvalid(f"{folder} holds no {name}")
-        return cls(plugin, Document.load(folder / "openapi.yaml"), Mapping.load(folder / "mapping.yaml"))
+        try:
+            return cls(plugin, Document.load(folder / "openapi.yaml"), Mapping.load(folder / "mapping.yaml"))
+        except (ValueError, yaml.YAMLError) as error:
+            raise SubjectInvalid(f"{folder} cannot be used: {error}") from None
 
     @property
     def name(self) -> str:
@@ -73,6 +77,15 @@ class Subject:
         """That of the connection; None where the provider names its own."""
         currency: str | None = self.mapping.subject.get("currency")
         return currency
+
+    def check(self) -> None:
+        """Raises SubjectInvalid where the mapping's account does not fit the plugin."""
+        if self.mapping.provider != self.name:
+            raise SubjectInvalid(f"the mapping is {self.mapping.provider}'s, and the plugin is {self.name}")
+        if self.currency is None and not self.plugin.names_currency:
+            raise SubjectInvalid(f"subject.currency: payouts of {self.name} name no currency, the mapping must")
+        if self.direct is None:
+            raise SubjectInvalid("subject.credentials: none that the plugin takes")
 
     def made(self, currency: str | None = None) -> Provider:
         """The plugin over a fake account. Raises SubjectInvalid where the mapping's settings do not fit it."""

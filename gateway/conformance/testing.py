@@ -12,8 +12,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 from contracts.agreement import disagreements
-from contracts.cases import Family, generate
-from contracts.cases.schemas import NotUnderstood
+from contracts.cases import Family, NoCall, NotUnderstood, generate
 from gateway.conformance.report import Report
 from gateway.conformance.running import run
 from gateway.conformance.subject import Subject, SubjectInvalid
@@ -37,7 +36,7 @@ def test(providers: tuple[str, ...], only: str | None, as_json: bool) -> None:
     try:
         subjects = [Subject.installed(name) for name in providers or installed()]
         reports = _run(subjects, only)
-    except (SubjectInvalid, NotUnderstood) as error:
+    except (SubjectInvalid, NotUnderstood, NoCall) as error:
         raise click.ClickException(str(error)) from None
     if only and not any(report.total for report in reports):
         raise click.ClickException(f"no case has the id {only!r}; --json without --only lists those that fail")

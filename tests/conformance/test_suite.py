@@ -8,8 +8,7 @@ from functools import cache
 
 import pytest
 
-from contracts.cases import Case, Family, generate
-from contracts.cases.schemas import NotUnderstood
+from contracts.cases import Case, Family, NotUnderstood, generate
 from contracts.coverage import Coverage
 from contracts.document import Document
 from contracts.expect import expect
