@@ -21,6 +21,7 @@ from gateway.engine.routing import Router
 from gateway.engine.running import Runner
 from gateway.engine.writing import Writer
 from gateway.keys import Caller, KeyRing
+from gateway.plugins import contract_of
 from gateway.store.anchor import Anchor
 from gateway.store.audit import Audit
 from gateway.store.journal import JournalUnavailable, Store
@@ -28,6 +29,7 @@ from gateway.store.leases import end_dead_leases
 from gateway.store.opening import open_store
 from gateway.upstream import Upstream
 from gateway.upstream.client import new_client
+from gateway.upstream.watching import counting
 
 DRAIN_SECONDS = 20.0
 
@@ -124,7 +126,8 @@ async def connect(
     settings = config.connections[name]
     provider, credentials = build_provider(name, settings)
     client: httpx.AsyncClient = await stack.enter_async_context(new_client(settings.timeout))
-    upstream = Upstream(provider, settings.base_url, credentials, client, timeout=settings.timeout)
+    watch = counting(provider.name, contract_of(type(provider)))
+    upstream = Upstream(provider, settings.base_url, credentials, client, timeout=settings.timeout, watch=watch)
     return Connection(name, provider, upstream, coordination, config.reads.cache)
 
 
