@@ -4,7 +4,12 @@ from __future__ import annotations
 
 import click
 
+from gateway.conformance.drifting import drift_command
+
 
 @click.group()
 def contracts() -> None:
     """Test plugins against what their providers document."""
+
+
+contracts.add_command(drift_command)
