@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from gateway.conformance.drifting import drift_command
+from gateway.conformance.testing import test
 
 
 @click.group()
@@ -13,3 +14,4 @@ def contracts() -> None:
 
 
 contracts.add_command(drift_command)
+contracts.add_command(test)

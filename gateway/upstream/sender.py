@@ -88,6 +88,11 @@ class Upstream:
         self._minting = asyncio.Lock()
         self.budget = RetryBudget()
 
+    @property
+    def token(self) -> Token | None:
+        """The minted token in use, where the credentials are exchanged for one."""
+        return self._token
+
     async def send(self, call: Call[T], before: float | None = None) -> Outcome[T]:
         """Sends a call once; sends again only what provably never left, and once more after a fresh login.
 

@@ -1,0 +1,128 @@
+"""Whether what came of a case is what had to come of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+
+from contracts.cases import Case
+from contracts.expect import Expected
+from gateway.conformance.verdicts import faults
+from gateway.conformance.words import in_words
+from gateway.upstream import Answered, Contradicted, NotSent, Outcome, Refused
+from providers.sdk import Effect, PayoutStatus, RequestStatus
+
+_FINAL = {"completed", "rejected", "failed", "cancelled"}
+
+
+@dataclass(frozen=True, slots=True)
+class Observed:
+    """What came: the outcome, how often the operation's request left, and what was logged meanwhile."""
+
+    outcome: Outcome[Any]
+    sends: int
+    effect: Effect
+    logged: tuple[str, ...] = ()
+
+
+def kind_of(outcome: Outcome[Any]) -> str:
+    match outcome:
+        case Answered():
+            return "answered"
+        case Refused():
+            return "refused"
+        case Contradicted():
+            return "contradicted"
+        case NotSent():
+            return "not_sent"
+        case _:
+            return "unclear"
+
+
+def shown(outcome: Outcome[Any]) -> str:
+    """An outcome in one line, for people."""
+    what = outcome.result if isinstance(outcome, Answered) else outcome.evidence.detail
+    refusal = f" {outcome.refusal.kind} {outcome.refusal.problem}" if isinstance(outcome, Refused) else ""
+    return f"{kind_of(outcome)}{refusal} ({what})"[:500]
+
+
+def faults_of(case: Case, expected: Expected, observed: Observed, secrets: Iterable[str]) -> Iterator[str]:
+    """Every way in which an observation departs from what the documents say."""
+    kind = kind_of(observed.outcome)
+    if kind != expected.kind and kind not in expected.also:
+        yield f"{shown(observed.outcome)}"
+        return
+    if kind == expected.kind:
+        yield from _details(expected, observed)
+    yield from _invariants(case, observed, secrets)
+
+
+def _details(expected: Expected, observed: Observed) -> Iterator[str]:
+    outcome = observed.outcome
+    if observed.sends != expected.sends:
+        yield f"sent {observed.sends} times"
+    if isinstance(outcome, Answered):
+        wrong = difference(in_words(outcome.result), expected.result)
+        if wrong:
+            yield wrong
+    if isinstance(outcome, Refused):
+        yield from _refusal(expected, outcome)
+    elif expected.problem is not None and outcome.evidence.detail != expected.problem[1]:
+        yield f"the message is {outcome.evidence.detail!r}"
+    if observed.effect is not Effect.READ:
+        yield from faults(observed.effect, outcome, expected)
+
+
+def _refusal(expected: Expected, outcome: Refused) -> Iterator[str]:
+    refusal = outcome.refusal
+    if refusal.kind != expected.refusal:
+        yield f"refused as {refusal.kind}"
+    if refusal.retry_after != expected.retry_after:
+        yield f"the waiting time is {refusal.retry_after}"
+    if expected.problem is not None and (refusal.problem.code, refusal.problem.message) != expected.problem:
+        yield f"the problem is {refusal.problem}"
+
+
+def _invariants(case: Case, observed: Observed, secrets: Iterable[str]) -> Iterator[str]:
+    """What holds of every case, whatever is expected."""
+    outcome = observed.outcome
+    result = outcome.result if isinstance(outcome, Answered) else None
+    for item in getattr(result, "items", [result]):
+        status = getattr(item, "status", None)
+        if status is not None and not isinstance(status, (PayoutStatus, RequestStatus)):
+            yield f"{status!r} is no status"
+        if status == "unknown" and status in _FINAL:
+            yield "an unknown word is final"
+    text = "\n".join((repr(outcome), _encoded(result), *observed.logged))
+    yield from (f"a secret shows: {secret[:9]}…" for secret in secrets if secret in text)
+
+
+def _encoded(result: Any) -> str:
+    try:
+        return msgspec.json.encode(result).decode()
+    except TypeError:  # a token never lets itself be encoded
+        return ""
+
+
+def difference(read: Any, wanted: Any) -> str:
+    """How a reading departs from the oracle's; empty where it does not."""
+    if isinstance(read, tuple) and isinstance(wanted, tuple) and len(read) == len(wanted) == 2:
+        return difference(read[0], wanted[0]) or difference(read[1], wanted[1])
+    if isinstance(read, list) and isinstance(wanted, list) and len(read) == len(wanted):
+        return next((wrong for pair in zip(read, wanted, strict=True) if (wrong := difference(*pair))), "")
+    if isinstance(read, dict) and isinstance(wanted, dict):
+        return _fields_differ(read, wanted)
+    return "" if type(read) is type(wanted) and read == wanted else f"read {read!r:.200}, expected {wanted!r:.200}"
+
+
+def _fields_differ(read: dict[str, Any], wanted: dict[str, Any]) -> str:
+    for name in wanted.keys() | read.keys():
+        got, right = read.get(name), wanted.get(name)
+        if name == "extensions":  # an allow-list: not all of it need be shown
+            right = {key: value for key, value in (right or {}).items() if key in (got or {})}
+        if got != right or isinstance(got, bool) != isinstance(right, bool):
+            return f"{name} is read as {got!r:.200}, and is {right!r:.200}"
+    return ""

@@ -1,0 +1,49 @@
+"""What a run of the suite found."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import Any
+
+from contracts.coverage import Coverage
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """One case that went wrong. `case` is its id: `contracts test PROVIDER --only ID` runs it again."""
+
+    case: str
+    expected: str
+    got: str
+
+
+@dataclass
+class Report:
+    """Counts by family, failures, and what of the contract was reached."""
+
+    provider: str
+    coverage: Coverage
+    cases: Counter[str] = field(default_factory=Counter)
+    failures: list[Failure] = field(default_factory=list)
+    seconds: float = 0.0
+
+    @property
+    def total(self) -> int:
+        return sum(self.cases.values())
+
+    @property
+    def passed(self) -> bool:
+        return self.total > 0 and not self.failures and not self.coverage.missing
+
+    def as_json(self) -> dict[str, Any]:
+        """For machines."""
+        return {
+            "provider": self.provider,
+            "passed": self.passed,
+            "cases": dict(self.cases),
+            "seconds": round(self.seconds, 2),
+            "pairs": [len(self.coverage.seen_pairs), len(self.coverage.pairs)],
+            "missing": self.coverage.missing,
+            "failures": [{"case": each.case, "expected": each.expected, "got": each.got} for each in self.failures],
+        }

@@ -1,0 +1,120 @@
+"""What is tested: a plugin, its contract, its mapping, and an account with fake credentials."""
+
+from __future__ import annotations
+
+import importlib
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import msgspec
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+
+import contracts.document
+from contracts.document import Document
+from contracts.mapping import Mapping
+from gateway.plugins import installed
+from providers.sdk import Account, Provider, Secret
+
+CONTRACTS = Path(contracts.document.__file__).parent
+
+
+class SubjectInvalid(ValueError):
+    """What was named cannot be tested: no such plugin, no contract, or a mapping that does not fit the plugin."""
+
+
+@dataclass(frozen=True)
+class Subject:
+    """A plugin with everything that its tests need."""
+
+    plugin: type[Provider]
+    document: Document
+    mapping: Mapping
+
+    @classmethod
+    def installed(cls, name: str, contract: Path | None = None) -> Subject:
+        """An installed provider; its contract is shipped, or in the folder given. Raises SubjectInvalid."""
+        found = installed()
+        if name not in found:
+            raise SubjectInvalid(f"no provider {name!r} is installed; there are {', '.join(found)}")
+        return cls._of(found[name], contract or CONTRACTS / name)
+
+    @classmethod
+    def named(cls, spec: str, contract: Path) -> Subject:
+        """A class by `module:Class`, and the folder of its openapi.yaml and mapping.yaml. Raises SubjectInvalid."""
+        module, _, name = spec.partition(":")
+        try:
+            plugin = getattr(importlib.import_module(module), name)
+        except (ImportError, AttributeError, ValueError) as error:
+            raise SubjectInvalid(f"{spec!r} cannot be loaded ({error}); it must be module:Class") from None
+        if not (isinstance(plugin, type) and issubclass(plugin, Provider)):
+            raise SubjectInvalid(f"{spec} is no providers.sdk.Provider")
+        return cls._of(plugin, contract)
+
+    @classmethod
+    def _of(cls, plugin: type[Provider], folder: Path) -> Subject:
+        for name in ("openapi.yaml", "mapping.yaml"):
+            if not (folder / name).is_file():
+                raise SubjectInvalid(f"{folder} holds no {name}")
+        return cls(plugin, Document.load(folder / "openapi.yaml"), Mapping.load(folder / "mapping.yaml"))
+
+    @property
+    def name(self) -> str:
+        return self.plugin.name
+
+    @property
+    def currency(self) -> str | None:
+        """That of the connection; None where the provider names its own."""
+        currency: str | None = self.mapping.subject.get("currency")
+        return currency
+
+    def made(self, currency: str | None = None) -> Provider:
+        """The plugin over a fake account. Raises SubjectInvalid where the mapping's settings do not fit it."""
+        try:
+            settings = msgspec.convert(self.mapping.subject.get("settings", {}), self.plugin.settings_type)
+        except msgspec.ValidationError as error:
+            raise SubjectInvalid(f"subject.settings: {error}") from None
+        return self.plugin(Account(currency or self.currency, settings))
+
+    @cached_property
+    def credentials(self) -> list[Any]:
+        """One of each form that the mapping gives, all fake. Raises SubjectInvalid."""
+        return [self._form(given) for given in self.mapping.subject.get("credentials", ())]
+
+    def _form(self, given: dict[str, Any]) -> Any:
+        for form in self.plugin.credentials:
+            if {field.name for field in msgspec.structs.fields(form)} == given.keys():
+                return form(**{name: Secret(_value(value)) for name, value in given.items()})
+        raise SubjectInvalid(f"subject.credentials: {sorted(given)} is no form that {self.name} takes")
+
+    @property
+    def direct(self) -> Any:
+        """Credentials that are sent as they are, where there are such."""
+        return self._first(minted=False) or self.credentials[0]
+
+    @property
+    def minted(self) -> Any:
+        """Credentials that are exchanged for a token; None where there are none."""
+        return self._first(minted=True)
+
+    def _first(self, minted: bool) -> Any:
+        made = self.made()
+        return next((each for each in self.credentials if (made.login(each) is not None) == minted), None)
+
+    @cached_property
+    def secrets(self) -> frozenset[str]:
+        """What must show nowhere: every value of the fake credentials."""
+        held = (getattr(form, name).reveal() for form in self.credentials for name in form.__struct_fields__)
+        return frozenset(held)
+
+
+def _value(given: Any) -> str:
+    return given if isinstance(given, str) else _new_key()
+
+
+def _new_key() -> str:
+    """An Ed25519 key in PEM, made anew each time."""
+    key = Ed25519PrivateKey.generate()
+    return key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode()
