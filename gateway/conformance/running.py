@@ -51,7 +51,7 @@ def _unheard(count: int) -> None:
     return
 
 
-class _NoRetries(RetryBudget):
+class NoRetries(RetryBudget):
     """A read would be asked again after a pause; here each case is asked once."""
 
     def spend(self) -> bool:
@@ -101,7 +101,7 @@ class _Runner:
         call = case.intent.call(provider)
         credentials = self.subject.minted if case.minted else self.subject.direct
         upstream = self._upstream(provider, credentials, case)
-        outcome = await (_opened(upstream, call) if case.capability in FILES else upstream.send(call))
+        outcome = await (opened(upstream, call) if case.capability in FILES else upstream.send(call))
         return Observed(outcome, self._sends(call), call.effect, tuple(self.logged))
 
     async def _log_in(self, provider: Provider, case: Case) -> Observed:
@@ -125,7 +125,7 @@ class _Runner:
 
     def _upstream(self, provider: Provider, credentials: Any, case: Case) -> Upstream:
         upstream = Upstream(provider, BASE_URL, credentials, self.client, clock=lambda: NOW)
-        upstream.budget = _NoRetries()
+        upstream.budget = NoRetries()
         self.line.answer = lambda request: self._answer(case, request)
         return upstream
 
@@ -143,7 +143,7 @@ def _examples(subject: Subject) -> Iterator[Case]:
             yield case
 
 
-async def _opened(upstream: Upstream, call: Call[Any]) -> Outcome[Any]:
+async def opened(upstream: Upstream, call: Call[Any]) -> Outcome[Any]:
     """A file, read to its end."""
     try:
         stream = await upstream.open(call)

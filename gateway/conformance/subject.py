@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import collections.abc
 import importlib
 from dataclasses import dataclass
 from functools import cached_property
@@ -12,13 +13,11 @@ import msgspec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
-import contracts.document
 from contracts.document import Document
 from contracts.mapping import Mapping
-from gateway.plugins import installed
+from contracts.scenarios import Scenario, scenarios_in
+from gateway.plugins import contract_folder, installed
 from providers.sdk import Account, Provider, Secret
-
-CONTRACTS = Path(contracts.document.__file__).parent
 
 
 class SubjectInvalid(ValueError):
@@ -32,14 +31,21 @@ class Subject:
     plugin: type[Provider]
     document: Document
     mapping: Mapping
+    folder: Path
 
     @classmethod
     def installed(cls, name: str, contract: Path | None = None) -> Subject:
-        """An installed provider; its contract is shipped, or in the folder given. Raises SubjectInvalid."""
+        """An installed provider; its contract lies where the plugin has it, or in the folder given.
+
+        Raises SubjectInvalid.
+        """
         found = installed()
         if name not in found:
             raise SubjectInvalid(f"no provider {name!r} is installed; there are {', '.join(found)}")
-        return cls._of(found[name], contract or CONTRACTS / name)
+        folder = contract or contract_folder(found[name])
+        if folder is None:
+            raise SubjectInvalid(f"{name} has no contract; put openapi.yaml and mapping.yaml into a folder `contract`")
+        return cls._of(found[name], folder)
 
     @classmethod
     def named(cls, spec: str, contract: Path) -> Subject:
@@ -58,7 +64,7 @@ class Subject:
         for name in ("openapi.yaml", "mapping.yaml"):
             if not (folder / name).is_file():
                 raise SubjectInvalid(f"{folder} holds no {name}")
-        return cls(plugin, Document.load(folder / "openapi.yaml"), Mapping.load(folder / "mapping.yaml"))
+        return cls(plugin, Document.load(folder / "openapi.yaml"), Mapping.load(folder / "mapping.yaml"), folder)
 
     @property
     def name(self) -> str:
@@ -81,13 +87,19 @@ class Subject:
     @cached_property
     def credentials(self) -> list[Any]:
         """One of each form that the mapping gives, all fake. Raises SubjectInvalid."""
-        return [self._form(given) for given in self.mapping.subject.get("credentials", ())]
+        return [self.form(given) for given in self.mapping.subject.get("credentials", ())]
 
-    def _form(self, given: dict[str, Any]) -> Any:
+    @cached_property
+    def scenarios(self) -> tuple[Scenario, ...]:
+        """Those beside the contract. Raises ScenariosInvalid."""
+        return scenarios_in(self.folder)
+
+    def form(self, given: collections.abc.Mapping[str, Any]) -> Any:
+        """Credentials of the form that has these fields. Raises SubjectInvalid."""
         for form in self.plugin.credentials:
             if {field.name for field in msgspec.structs.fields(form)} == given.keys():
                 return form(**{name: Secret(_value(value)) for name, value in given.items()})
-        raise SubjectInvalid(f"subject.credentials: {sorted(given)} is no form that {self.name} takes")
+        raise SubjectInvalid(f"credentials: {sorted(given)} is no form that {self.name} takes")
 
     @property
     def direct(self) -> Any:
@@ -111,10 +123,10 @@ class Subject:
 
 
 def _value(given: Any) -> str:
-    return given if isinstance(given, str) else _new_key()
+    return given if isinstance(given, str) else new_key()
 
 
-def _new_key() -> str:
+def new_key() -> str:
     """An Ed25519 key in PEM, made anew each time."""
     key = Ed25519PrivateKey.generate()
     return key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode()

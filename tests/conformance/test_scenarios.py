@@ -1,0 +1,173 @@
+"""Whole lives of a payout at the simulator: they pass, they reach everything, and they can fail."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from contracts.scenarios import ScenariosInvalid, filled, scenarios_in, shown
+from contracts.simulator.demo import ACCOUNTS
+from contracts.simulator.server import running
+from gateway.conformance.party import Party
+from gateway.conformance.scenarios import Findings, Verdict, is_write, run_scenarios
+from gateway.conformance.simulated import Simulated, run_simulated
+from gateway.conformance.subject import Subject
+from gateway.upstream.client import new_client
+from providers.ledger import Ledger
+from providers.sdk import Call, Mark, Payout, convergent
+from providers.tokenio import TokenIo
+
+pytestmark = pytest.mark.anyio
+
+PROVIDERS = ("firstpromoter", "heldsway", "ledger", "tokenio")
+# Of the bulk calls neither body nor result is documented.
+UNREACHED = {"bulk_process", "bulk_complete"}
+
+
+@pytest.mark.parametrize("provider", PROVIDERS)
+async def test_every_scenario_passes_and_every_answer_is_the_contracts(provider: str) -> None:
+    findings = await run_simulated(Subject.installed(provider))
+    assert [ran for ran in findings.ran if ran.verdict is not Verdict.PASSED] == []
+    assert (findings.departures, findings.surplus) == ({}, {})
+    assert len(findings.ran) >= 7
+
+
+@pytest.mark.parametrize("provider", PROVIDERS)
+def test_the_scenarios_reach_every_capability(provider: str) -> None:
+    subject = Subject.installed(provider)
+    called = {step.call for scenario in subject.scenarios for step in scenario.steps}
+    assert subject.plugin.offers().keys() - called - UNREACHED == set()
+
+
+@pytest.mark.parametrize("provider", PROVIDERS)
+def test_each_provider_has_wrong_credentials_an_unknown_id_and_a_lost_answer(provider: str) -> None:
+    scenarios = Subject.installed(provider).scenarios
+    assert any(scenario.credentials == "wrong" for scenario in scenarios)
+    outcomes = {step.expect.because for scenario in scenarios for step in scenario.steps}
+    assert {"not_found", "credentials"} <= outcomes
+    assert any(step.fault for scenario in scenarios for step in scenario.steps)
+    assert any(step.send for scenario in scenarios if not scenario.simulator for step in scenario.steps)
+
+
+async def findings_with(subject: Subject, **fault: Any) -> Findings:
+    """A run at a simulator with one fault that stays."""
+
+    class Spoilt(Simulated):
+        def begin(self) -> None:
+            super().begin()
+            if fault:
+                self.fault({"times": None, **fault})
+
+    account = next(each for each in ACCOUNTS.values() if each.provider == subject.name)
+    party = Party.of(subject, account.credentials, account.currency, account.settings)
+    async with running(subject.name) as server, new_client() as client:
+        return await run_scenarios(party, Spoilt(server), client, writes=True)
+
+
+FAULTS = [
+    ("ledger", {"fault": "wrong_id", "operation": "get_payout"}),
+    ("ledger", {"fault": "unknown_status", "operation": "approve_payout"}),
+    ("heldsway", {"fault": "wrong_status", "operation": "get_payout"}),
+    ("heldsway", {"fault": "wrong_reference", "operation": "get_payout"}),
+    ("tokenio", {"fault": "wrong_amount", "operation": "list_payouts"}),
+    ("firstpromoter", {"fault": "unauthorized"}),
+]
+
+
+@pytest.mark.parametrize(("provider", "fault"), FAULTS)
+async def test_a_provider_that_answers_otherwise_fails_a_scenario(provider: str, fault: dict[str, Any]) -> None:
+    findings = await findings_with(Subject.installed(provider), **fault)
+    assert findings.of(Verdict.FAILED)
+
+
+@pytest.mark.parametrize(
+    ("fault", "keyword"),
+    [
+        ({"fault": "status", "status": 418}, "status"),
+        ({"fault": "content_type"}, "media"),
+        ({"fault": "bom"}, "json"),
+        ({"fault": "status", "status": 200, "body": {"id": 7}}, "required"),
+    ],
+)
+async def test_an_answer_that_is_not_the_contracts_is_found(fault: dict[str, Any], keyword: str) -> None:
+    findings = await findings_with(Subject.installed("ledger"), operation="get_payout", **fault)
+    assert keyword in {departure.keyword for operation, departure in findings.departures if operation == "get_payout"}
+
+
+async def test_a_word_that_nobody_documented_is_information() -> None:
+    findings = await findings_with(Subject.installed("heldsway"), fault="unknown_status", operation="get_payout")
+    assert [(operation, each.pointer, each.detail) for operation, each in findings.surplus] == [
+        ("get_payout", "/data/status", "test_unheard_of")
+    ]
+
+
+class Careless(TokenIo):
+    def reference(self, tenant: str, reference: str) -> str:
+        return "always-the-same"
+
+    def _same(self, item: Any, order: Any) -> Payout:
+        return self._payout(item)
+
+
+class Believing(Ledger):
+    @convergent("mark_payout_paid")
+    def complete(self, id: str, mark: Mark) -> Call[Payout | None]:
+        return replace(super().complete(id, mark), reads=self._full)
+
+
+@pytest.mark.parametrize(("plugin", "provider"), [(Believing, "ledger"), (Careless, "tokenio")])
+async def test_a_plugin_that_is_wrong_fails_a_scenario(plugin: type[Any], provider: str) -> None:
+    findings = await findings_with(replace(Subject.installed(provider), plugin=plugin))
+    assert findings.of(Verdict.FAILED)
+
+
+async def test_without_writes_nothing_that_writes_is_run() -> None:
+    subject = Subject.installed("heldsway")
+    account = ACCOUNTS["sway"]
+    party = Party.of(subject, account.credentials, account.currency, account.settings)
+    async with running("heldsway") as server, new_client() as client:
+        findings = await run_scenarios(party, Simulated(server), client, writes=False)
+    ran = {each.scenario for each in findings.ran if each.verdict is not Verdict.LEFT_OUT}
+    writing = {it.name for it in subject.scenarios if any(is_write(step, subject) for step in it.steps)}
+    assert ran == {scenario.name for scenario in subject.scenarios} - writing
+    assert len(ran) > 3
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "scenarios: []",
+        "scenarios: [{name: too short, steps: []}]",
+        "scenarios: [{name: neither call nor send, steps: [{keep: {a: /b}}]}]",
+        "scenarios: [{name: a fault at a real provider, steps: [{fault: {fault: reset}}]}]",
+        "scenarios: [{name: an outcome that is none, steps: [{call: get, expect: {outcome: fine}}]}]",
+        "scenarios: [{name: a word too much, steps: [{call: get, expects: {}}]}]",
+        "scenarios: [",
+    ],
+)
+def test_a_file_that_is_no_list_of_scenarios_is_refused(text: str, tmp_path: Path) -> None:
+    (tmp_path / "scenarios.yaml").write_text(text)
+    with pytest.raises(ScenariosInvalid, match=r"scenarios\.yaml"):
+        scenarios_in(tmp_path)
+
+
+def test_a_contract_without_scenarios_has_none(tmp_path: Path) -> None:
+    assert scenarios_in(tmp_path) == ()
+
+
+def test_names_are_filled_in() -> None:
+    kept = {"payout": 42, "run": "r"}
+    assert filled({"id": "$payout", "/$run/a": ["$run-1", 7]}, kept) == {"id": 42, "/r/a": ["r-1", 7]}
+    with pytest.raises(KeyError):
+        filled("$nobody", kept)
+
+
+def test_a_place_may_choose_an_item() -> None:
+    result = {"items": [{"id": "1", "status": "paid"}, {"id": "2", "status": "due"}]}
+    assert shown(result, "/items/status=due/id") == "2"
+    assert shown(result, "/items/1/status") == "due"
+    assert [shown(result, place) for place in ("/items/2", "/items/status=odd/id", "/none/at/all")] == [None] * 3
+    assert shown(result, "") is result
