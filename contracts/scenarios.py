@@ -13,9 +13,11 @@ import jsonschema_rs
 import msgspec
 import yaml
 
+from providers.sdk import CAPABILITIES
+
 
 class ScenariosInvalid(ValueError):
-    """The file is none, or departs from `scenarios.schema.json`."""
+    """The file departs from `scenarios.schema.json`, or names what there is not."""
 
 
 class Expectation(msgspec.Struct, frozen=True):
@@ -67,17 +69,28 @@ def scenarios_in(folder: Path) -> tuple[Scenario, ...]:
         _validator().validate(raw)
     except (yaml.YAMLError, jsonschema_rs.ValidationError) as error:
         raise ScenariosInvalid(f"{path}: {error}") from None
-    return msgspec.convert(raw["scenarios"], tuple[Scenario, ...])
+    found = msgspec.convert(raw["scenarios"], tuple[Scenario, ...])
+    unknown = {step.call for scenario in found for step in scenario.steps} - {None, *CAPABILITIES}
+    if unknown:
+        raise ScenariosInvalid(f"{path}: no capability is called {', '.join(map(str, unknown))}")
+    return found
 
 
 def filled(value: Any, kept: Mapping[str, Any]) -> Any:
-    """`$name` alone becomes what was kept, in a longer text its spelling. Raises KeyError for an unknown name."""
+    """`$name` alone becomes what was kept, in a longer text its spelling. Raises ScenariosInvalid."""
     if isinstance(value, str):
-        whole = value.removeprefix("$")
-        return kept[whole] if value == f"${whole}" and whole.isidentifier() else Template(value).substitute(kept)
+        return _filled(value, kept)
     if isinstance(value, dict):
         return {filled(name, kept): filled(each, kept) for name, each in value.items()}
     return [filled(each, kept) for each in value] if isinstance(value, list) else value
+
+
+def _filled(text: str, kept: Mapping[str, Any]) -> Any:
+    name = text.removeprefix("$")
+    try:
+        return kept[name] if text == f"${name}" and name.isidentifier() else Template(text).substitute(kept)
+    except (KeyError, ValueError):
+        raise ScenariosInvalid(f"in {text!r} something is named that no step before has kept") from None
 
 
 def shown(result: Any, place: str) -> Any:

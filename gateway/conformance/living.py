@@ -13,6 +13,7 @@ from rich.progress import MofNCompleteColumn, Progress, SpinnerColumn, TextColum
 from rich.table import Table
 from rich.text import Text
 
+from contracts.scenarios import ScenariosInvalid
 from gateway.conformance.live import Asked, LiveReport, Standing, TargetRefused, information, run_live
 from gateway.conformance.scenarios import Ran, Verdict
 from gateway.conformance.subject import Subject, SubjectInvalid
@@ -42,15 +43,16 @@ def run_and_show(subjects: list[Subject], asked: Asked, required: tuple[str, ...
 
 
 def _run(subject: Subject, asked: Asked, required: bool, progress: Progress) -> LiveReport:
-    task = progress.add_task(subject.name, total=len(subject.scenarios))
+    task = progress.add_task(subject.name, total=None)
     ours = Asked(asked.base_url, asked.writes, asked.allow_production, required)
 
     def told(ran: Ran) -> None:
         progress.update(task, advance=1, description=f"{subject.name}: {ran.scenario}")
 
     try:
+        progress.update(task, total=len(subject.scenarios))
         return asyncio.run(run_live(subject, os.environ, ours, told))
-    except (TargetRefused, SubjectInvalid) as error:
+    except (TargetRefused, SubjectInvalid, ScenariosInvalid) as error:
         raise click.ClickException(f"{subject.name}: {error}") from None
 
 

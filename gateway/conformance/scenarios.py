@@ -16,7 +16,7 @@ import msgspec
 
 from contracts.cases import Intent
 from contracts.departures import Checker, Departure
-from contracts.scenarios import Expectation, Poll, Scenario, Step, filled, shown
+from contracts.scenarios import Expectation, Poll, Scenario, ScenariosInvalid, Step, filled, shown
 from gateway.conformance.judging import kind_of
 from gateway.conformance.party import Party
 from gateway.conformance.running import NoRetries, opened
@@ -153,7 +153,7 @@ class _Life:
             except NothingThere as reason:
                 missing = Verdict.FAILED if self.place.simulated else Verdict.LEFT_OUT
                 return Ran(name, missing, f"step {number}: {reason}")
-            except (Unmet, FieldRefused, NotOffered) as reason:
+            except (Unmet, FieldRefused, NotOffered, ScenariosInvalid) as reason:
                 return Ran(name, Verdict.FAILED, f"step {number}, {step.call or step.send}: {reason}")
         return Ran(name, Verdict.PASSED)
 

@@ -145,6 +145,7 @@ async def test_without_writes_nothing_that_writes_is_run() -> None:
         "scenarios: [{name: a fault at a real provider, steps: [{fault: {fault: reset}}]}]",
         "scenarios: [{name: an outcome that is none, steps: [{call: get, expect: {outcome: fine}}]}]",
         "scenarios: [{name: a word too much, steps: [{call: get, expects: {}}]}]",
+        "scenarios: [{name: a capability that is none, steps: [{call: vanish}]}]",
         "scenarios: [",
     ],
 )
@@ -161,8 +162,9 @@ def test_a_contract_without_scenarios_has_none(tmp_path: Path) -> None:
 def test_names_are_filled_in() -> None:
     kept = {"payout": 42, "run": "r"}
     assert filled({"id": "$payout", "/$run/a": ["$run-1", 7]}, kept) == {"id": 42, "/r/a": ["r-1", 7]}
-    with pytest.raises(KeyError):
-        filled("$nobody", kept)
+    for text in ("$nobody", "for $nobody", "$ 5"):
+        with pytest.raises(ScenariosInvalid, match="something is named"):
+            filled(text, kept)
 
 
 def test_a_place_may_choose_an_item() -> None:
