@@ -135,6 +135,10 @@ class Document:
     def component_validator(self, name: str) -> Validator:
         return self._validator(("component", name), {"$ref": f"#/components/schemas/{name}"})
 
+    def allows(self, schema: Schema, value: Any) -> bool:
+        """Whether a value fits a schema that stands in this document."""
+        return self._validator(("schema", repr(schema)), schema).is_valid(value)
+
     def response_faults(self, operation: Operation, status: int, media: str, body: Any) -> list[str]:
         """Why an answer is not the contract's: its status, its media type, each departure from the schema."""
         response = operation.responses.get(str(status))

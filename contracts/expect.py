@@ -9,7 +9,7 @@ from decimal import Decimal
 from typing import Any, Literal
 from urllib.parse import parse_qs, urlsplit
 
-from contracts.cases.case import Case
+from contracts.cases.case import CANARY, Case
 from contracts.cases.transport import leaves_nothing
 from contracts.mapping import Mapping, Shape
 from contracts.reading import DIGITS, Unreadable, at, is_extreme, load_json, pointers, text, whole
@@ -78,7 +78,7 @@ def _ordered(order: Order, mapping: Mapping) -> dict[str, Any]:
 def _login(case: Case, mapping: Mapping, rule: Any) -> Expected:
     """Whatever fails at the door, the call behind it was not sent."""
     nothing = Expected("not_sent", sends=0)
-    if case.fault is not None or _is_oversized(case):
+    if case.fault is not None or _is_unread(case):
         return nothing
     if case.status in rule["success"]:
         read = _success(case, mapping, rule)
@@ -97,14 +97,15 @@ def _closed(also: frozenset[str]) -> frozenset[str]:
 
 def _file(case: Case) -> Expected:
     """A file is passed on as it is, under the documented type only."""
-    return Expected("answered", case.body) if case.valid else UNCLEAR
+    return Expected("answered", case.body) if case.valid and not _is_encoded(case) else UNCLEAR
 
 
 def _error(case: Case, mapping: Mapping, rule: Any) -> Expected:
     kind = rule["errors"].get(str(case.status), "unclear")
-    if _is_oversized(case):
+    repeats = any(secret.encode() in case.body for secret in (*mapping.secrets.values(), CANARY))
+    if _is_unread(case):
         return UNCLEAR
-    problem = _problem(case, mapping) if case.valid and str(case.status) in rule["errors"] else None
+    problem = _problem(case, mapping) if case.valid and not repeats and str(case.status) in rule["errors"] else None
     if kind == "unclear":
         return Expected("unclear", problem=problem)
     twice = case.minted and kind == "credentials"
@@ -112,7 +113,7 @@ def _error(case: Case, mapping: Mapping, rule: Any) -> Expected:
 
 
 def _retry_after(case: Case) -> int | None:
-    after = dict(case.headers).get("retry-after", "")
+    after = _header(case, "retry-after")
     return int(after) if _SECONDS.fullmatch(after) else None
 
 
@@ -123,6 +124,8 @@ def _problem(case: Case, mapping: Mapping) -> tuple[str | None, str | None] | No
         body = load_json(case.body) if case.media != "text/plain" else case.body.decode()
     except (Unreadable, UnicodeDecodeError):
         return None
+    if is_extreme(body):
+        return None
     if isinstance(body, str):
         return (None, body) if _is_plain(body) else None
     codes = [at(body, each) for each in pointers(rule["code_at"])]
@@ -132,18 +135,25 @@ def _problem(case: Case, mapping: Mapping) -> tuple[str | None, str | None] | No
     return (code, message) if message is None or _is_plain(message) else None
 
 
+def _header(case: Case, name: str) -> str:
+    return {key.lower(): value for key, value in case.headers}.get(name, "")
+
+
 def _is_plain(message: Any) -> bool:
     plain = isinstance(message, str) and _PLAIN.fullmatch(message) and message.strip() == message
     return bool(plain) and not re.search(r"[{\[<\"]", message)
 
 
-def _is_oversized(case: Case) -> bool:
-    encoded = dict(case.headers).get("content-encoding", "identity") != "identity"
-    return encoded or len(case.body) > REPLY_LIMIT
+def _is_encoded(case: Case) -> bool:
+    return _header(case, "content-encoding") not in ("", "identity")
+
+
+def _is_unread(case: Case) -> bool:
+    return _is_encoded(case) or len(case.body) > REPLY_LIMIT
 
 
 def _success(case: Case, mapping: Mapping, rule: Any) -> Expected:
-    if _is_oversized(case):
+    if _is_unread(case):
         return UNCLEAR
     if reads_nothing(rule, case.capability):
         return Expected("answered", None)
@@ -175,8 +185,7 @@ def _judged(case: Case, mapping: Mapping, rule: Any, body: Any, valid: bool) -> 
     strict = valid and not is_extreme(body)
     wrong = _contradictions(case, mapping, rule, body)
     if wrong is not None:
-        shown = [value for value in wrong if value not in (None, "")]
-        return Expected("contradicted", also=frozenset() if strict and shown else OR_UNCLEAR)
+        return Expected("contradicted", also=frozenset() if strict and all(wrong) else OR_UNCLEAR)
     result = _result(case, mapping, rule, body)
     if case.capability == "put_settings" and result != settings_in_words(case.intent.arguments["settings"]):
         return Expected("contradicted", also=frozenset() if strict else OR_UNCLEAR)
@@ -238,7 +247,7 @@ def _next(case: Case, rule: Any, body: Any, count: int) -> str | None:
             limit = min(case.intent.arguments["query"].limit, following.get("max_size", 200))
             return text(at(body, following["read"])) or None if count >= limit else None
         case "link_header":
-            return _linked(dict(case.headers).get(following["header"].lower(), ""), following)
+            return _linked(_header(case, following["header"].lower()), following)
         case _:
             return None
 

@@ -68,6 +68,12 @@ class Mapping:
         """What a test needs in order to make the plugin: currency, settings, fake credentials."""
         return self.raw.get("subject", {})
 
+    @property
+    def secrets(self) -> dict[str, str]:
+        """The fake credentials that stand in the mapping, by their names."""
+        forms = self.subject.get("credentials", ())
+        return {name: value for form in forms for name, value in form.items() if isinstance(value, str)}
+
     def capabilities(self, operation: str) -> list[str]:
         """What the unified API calls an operation; a login is among them."""
         return pointers(self.operations[operation]["unified"])

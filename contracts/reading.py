@@ -55,11 +55,15 @@ class Spelt(str):
 def load_json(body: bytes) -> Any:
     """Raises Unreadable. Numbers keep their spelling; NaN is no JSON, and half a character is no text."""
     try:
-        value = json.loads(body.decode(), parse_float=Spelt, parse_constant=_refuse)
+        value = json.loads(body.decode(), parse_float=Spelt, parse_int=_integer, parse_constant=_refuse)
         json.dumps(value, ensure_ascii=False).encode()
     except (ValueError, RecursionError):  # both Unicode errors are ValueErrors
         raise Unreadable("not JSON") from None
     return value
+
+
+def _integer(spelt: str) -> int | Spelt:
+    return int(spelt) if len(spelt) < 40 else Spelt(spelt)
 
 
 def _refuse(name: str) -> Any:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from typing import Any
 
 from contracts.cases.case import Intent
+from contracts.cases.spelling import encode
 from contracts.document import Document, Operation
 from contracts.mapping import Mapping
 from contracts.reading import at, load_json, name, pointers, whole
@@ -23,20 +23,28 @@ class NoCall(Exception):
     """A documented success body from which no call can be worked out; the text says what is missing."""
 
 
-def intents(document: Document, mapping: Mapping, operation: Operation, body: Any) -> Iterator[Intent]:
-    """One for each capability that the operation serves and that the body can be the answer of."""
+def intents(
+    document: Document, mapping: Mapping, operation: Operation, body: Any, currency: str | None
+) -> Iterator[Intent]:
+    """One for each capability that the operation serves and that the body can be the answer of.
+
+    Raises NoCall, and Unreadable where the body holds no amount to ask for. `currency` is the connection's.
+    """
     for capability in mapping.capabilities(operation.id):
-        intent = _Asking(document, mapping, operation, body).of(capability)
+        intent = _Asking(document, mapping, operation, body, currency).of(capability)
         if intent is not None:
             yield intent
 
 
 class _Asking:
-    def __init__(self, document: Document, mapping: Mapping, operation: Operation, body: Any) -> None:
+    def __init__(
+        self, document: Document, mapping: Mapping, operation: Operation, body: Any, currency: str | None
+    ) -> None:
         self.document = document
         self.mapping = mapping
         self.operation = operation
-        self.body = body
+        self.body = load_json(encode(body)) if body is not None else None
+        self.currency = currency
         self.rule = mapping.operations[operation.id]
         self.places = mapping.raw["payout"]
 
@@ -83,8 +91,7 @@ class _Asking:
         places = {
             field: at(self.body, self.rule["data_at"] + place) for field, place in self.mapping.raw["settings"].items()
         }
-        currency = self.mapping.subject.get("currency", "USD")
-        amount = self.mapping.money(_spelt(places["minimum"]), None, currency)
+        amount = self.mapping.money(places["minimum"], None, self.currency)
         if amount is None:
             raise NoCall("the settings show no minimum")
         return PayoutSettings(**{**places, "day": whole(places["day"]), "minimum": Money(*amount)})
@@ -95,7 +102,7 @@ class _Asking:
         items = [at(self.body, place)] if place is not None else at(self.body, self.rule["items_at"])
         native = items[0] if isinstance(items, list) and items else None
         creating = self.mapping.operations[self.mapping.operation_of("create")]
-        amount = self.mapping.money(at(native, self.places["amount"]), native, self.mapping.subject.get("currency"))
+        amount = self.mapping.money(at(native, self.places["amount"]), native, self.currency)
         reference = at(native, self.places["reference"])
         if native is None or amount is None or reference is None:
             return None
@@ -138,8 +145,3 @@ def example_id(document: Document, operation: Operation, mapping: Mapping) -> st
             if found is not None:
                 return str(found)
     raise NoCall(f"{operation.id} documents no example of an id")
-
-
-def _spelt(value: Any) -> Any:
-    """A number as it stands in JSON."""
-    return load_json(json.dumps(value).encode())

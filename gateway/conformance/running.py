@@ -66,7 +66,6 @@ class _Runner:
         self.logged: list[str] = []
         self.made: dict[str | None, Provider] = {}
         self.documented = {case.operation: case for case in _examples(subject)}
-        self.secrets = (*subject.secrets, CANARY)
 
     async def all(self, cases: Iterable[Case], stop_at_first: bool, progress: Progress) -> None:
         async with new_client(self.line) as self.client:
@@ -88,7 +87,7 @@ class _Runner:
         self.logged.clear()
         try:
             observed = await self._observe(case)
-            wrong = list(faults_of(case, expected, observed, self.secrets))
+            wrong = list(faults_of(case, expected, observed, self._secrets(case)))
         except Exception as error:
             wrong = [f"{type(error).__name__} escaped: {error}"[:500]]
         return Failure(case.id, str(expected), "; ".join(wrong)) if wrong else None
@@ -96,23 +95,31 @@ class _Runner:
     async def _observe(self, case: Case) -> Observed:
         provider = self._provider(case.currency)
         self.line.sent.clear()
+        self.client.cookies.clear()
         if case.capability == "login":
             return await self._log_in(provider, case)
         call = case.intent.call(provider)
-        credentials = self.subject.minted if case.minted else self.subject.direct
-        upstream = self._upstream(provider, credentials, case)
+        upstream = self._upstream(provider, case)
         outcome = await (opened(upstream, call) if case.capability in FILES else upstream.send(call))
         return Observed(outcome, self._sends(call), call.effect, tuple(self.logged))
 
     async def _log_in(self, provider: Provider, case: Case) -> Observed:
         """A login is seen by the call behind it: whether that goes out, and with which token."""
-        upstream = self._upstream(provider, self.subject.minted, case)
+        upstream = self._upstream(provider, case)
         call = provider.list_payouts(ListQuery())
         outcome: Outcome[Any] = await upstream.send(call)
         sends = self._sends(call)
         if isinstance(outcome, Answered):
             outcome = Answered(outcome.evidence, upstream.token)
         return Observed(outcome, sends, Effect.READ, tuple(self.logged))
+
+    def _credentials(self, case: Case) -> Any:
+        return self.subject.minted if case.minted or case.capability == "login" else self.subject.direct
+
+    def _secrets(self, case: Case) -> list[str]:
+        """What must show nowhere: the credentials in use, a minted token, and what a body marks as secret."""
+        held = self._credentials(case)
+        return [CANARY, *(getattr(held, name).reveal() for name in held.__struct_fields__)]
 
     def _sends(self, call: Call[Any]) -> int:
         """How often the call's own request left; a login beside it does not count."""
@@ -123,8 +130,8 @@ class _Runner:
             self.made[currency] = self.subject.made(currency)
         return self.made[currency]
 
-    def _upstream(self, provider: Provider, credentials: Any, case: Case) -> Upstream:
-        upstream = Upstream(provider, BASE_URL, credentials, self.client, clock=lambda: NOW)
+    def _upstream(self, provider: Provider, case: Case) -> Upstream:
+        upstream = Upstream(provider, BASE_URL, self._credentials(case), self.client, clock=lambda: NOW)
         upstream.budget = NoRetries()
         self.line.answer = lambda request: self._answer(case, request)
         return upstream

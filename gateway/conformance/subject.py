@@ -101,12 +101,12 @@ class Subject:
                 return form(**{name: Secret(_value(value)) for name, value in given.items()})
         raise SubjectInvalid(f"credentials: {sorted(given)} is no form that {self.name} takes")
 
-    @property
+    @cached_property
     def direct(self) -> Any:
         """Credentials that are sent as they are, where there are such."""
         return self._first(minted=False) or self.credentials[0]
 
-    @property
+    @cached_property
     def minted(self) -> Any:
         """Credentials that are exchanged for a token; None where there are none."""
         return self._first(minted=True)
@@ -114,12 +114,6 @@ class Subject:
     def _first(self, minted: bool) -> Any:
         made = self.made()
         return next((each for each in self.credentials if (made.login(each) is not None) == minted), None)
-
-    @cached_property
-    def secrets(self) -> frozenset[str]:
-        """What must show nowhere: every value of the fake credentials."""
-        held = (getattr(form, name).reveal() for form in self.credentials for name in form.__struct_fields__)
-        return frozenset(held)
 
 
 def _value(given: Any) -> str:

@@ -22,7 +22,7 @@ def faults(effect: Effect, outcome: Outcome[Any], expected: Expected) -> Iterato
         yield f"the operation becomes {first.state}, and may become {' or '.join(sorted(allowed))}"
     if effect is Effect.CREATE and first.state in _OPEN and first.step is Step.SEND:
         yield "a create that may have been executed is sent again"
-    if expected.retry_after and first.delay < expected.retry_after and first.state is not State.REJECTED:
+    if expected.refusal == "rate_limited" and first.delay < (expected.retry_after or 0):
         yield f"it goes on after {first.delay} s, and was told to wait for {expected.retry_after} s"
     again = machine.after_send(_operation(effect, 1), outcome)
     if again.state in (State.REJECTED, State.ACCEPTED, State.EXPIRED, State.CANCELLED):

@@ -71,7 +71,12 @@ def plain_text(value: object, limit: int = 200) -> str | None:
 def bare_text(reply: Reply) -> str | None:
     """An error that came as plain text or as one JSON string. What is structured may hold secrets: nothing of it."""
     text = reply.body.decode("ascii", "replace").strip()
-    return None if text.startswith(("{", "[", "<")) else plain_text(text.strip('"'))
+    if text.startswith(("{", "[", "<")):
+        return None
+    try:
+        return plain_text(decode(reply, str))
+    except Malformed:
+        return plain_text(text.strip('"'))
 
 
 def flag_text(value: object) -> str | None:

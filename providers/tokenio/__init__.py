@@ -160,7 +160,7 @@ class Fault(msgspec.Struct):
 
     message: str | None = None
     error_code: str | None = msgspec.field(default=None, name="errorCode")
-    code: str | int | None = None  # as a number it says the status again
+    code: Any = None  # as a number, however spelt, it says the status again
 
 
 class Failure(msgspec.Struct):
@@ -319,7 +319,7 @@ def described(order: Order) -> str:
             "/description",
             "6 to 140 of A-Z a-z 0-9 space - . & /, with 6 letters or digits that are not all the same",
         )
-    if order.payee.sort_code and len(text) > 18:
+    if order.payee.sort_code and order.payee.iban is None and len(text) > 18:
         raise FieldRefused("/description", "at most 18 characters for a sort-code account")
     return text
 
