@@ -74,7 +74,7 @@ class Checker:
         operation = self.document.operations.get(key[0])
         if operation is None:
             return ()
-        response = operation.responses.get(str(reply.status))
+        response = operation.response(reply.status)
         if response is None:
             return (Departure("", "status"),)
         media = _named(key[2])

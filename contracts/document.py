@@ -141,14 +141,14 @@ class Document:
 
     def response_faults(self, operation: Operation, status: int, media: str, body: Any) -> list[str]:
         """Why an answer is not the contract's: its status, its media type, each departure from the schema."""
-        response = operation.responses.get(str(status))
+        response = operation.response(status)
         if response is None:
             return [f"{operation.id} documents no status {status}"]
         if not response.content:
             return []
         if media not in response.content:
             return [f"{operation.id} documents no {media} for status {status}"]
-        validator = self.response_validator(operation, status, media)
+        validator = self.response_validator(operation, response.status, media)
         return [f"{_pointer(error.instance_path)}: {error.message}" for error in validator.iter_errors(body)]
 
     def _validator(self, key: tuple[str, ...], schema: Schema | None) -> Validator:

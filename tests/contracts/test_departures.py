@@ -117,6 +117,14 @@ def test_a_large_body_tells_its_first_departure_and_costs_no_listing(checker: Ch
     assert len(found) == 1
 
 
+@pytest.mark.parametrize("named", ["404", "4XX", "default"])
+def test_a_status_may_be_documented_by_its_class_or_by_default(named: str) -> None:
+    answers = {named: {"description": "It failed.", "content": {JSON: {"schema": {"type": "object"}}}}}
+    checker = Checker(Document({"paths": {"/read": {"get": {"operationId": "read", "responses": answers}}}}, "test"))
+    assert checker.departures("read", reply({}, 404)) == ()
+    assert checker.departures("read", reply([], 404)) == (("", "type", None),)
+
+
 def test_what_the_contract_does_not_have_is_surplus_and_no_departure(checker: Checker) -> None:
     body = page()
     body["data"]["items"][0] |= {"colour": "red", "status": "on_review"}
