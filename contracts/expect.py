@@ -40,6 +40,13 @@ class Expected:
     also: frozenset[str] = frozenset()
     sends: int = 1
 
+    def __str__(self) -> str:
+        detail = {"answered": f" as {self.result!r:.300}", "refused": f" as {self.refusal}"}.get(self.kind, "")
+        waiting = f", to wait {self.retry_after} s" if self.retry_after is not None else ""
+        problem = f", saying {self.problem}" if self.problem is not None else ""
+        others = "".join(f" or {kind}" for kind in sorted(self.also))
+        return f"{self.kind}{detail}{waiting}{problem}{others}, sent {self.sends} times"
+
 
 OR_UNCLEAR = frozenset({"unclear"})
 OR_CONTRADICTED = frozenset({"contradicted"})

@@ -6,6 +6,7 @@ import asyncio
 import json
 import os
 import sys
+from typing import NoReturn
 
 import click
 from rich.console import Console
@@ -13,10 +14,9 @@ from rich.progress import MofNCompleteColumn, Progress, SpinnerColumn, TextColum
 from rich.table import Table
 from rich.text import Text
 
-from contracts.scenarios import ScenariosInvalid
 from gateway.conformance.live import Asked, LiveReport, Standing, TargetRefused, information, run_live
 from gateway.conformance.scenarios import Ran, Verdict
-from gateway.conformance.subject import Subject, SubjectInvalid
+from gateway.conformance.subject import Subject
 
 COLOURS = {
     Standing.VERIFIED: "green",
@@ -26,8 +26,11 @@ COLOURS = {
 }
 
 
-def run_and_show(subjects: list[Subject], asked: Asked, required: tuple[str, ...], *, as_json: bool) -> None:
-    """Runs all, shows what came of them, and exits with 1 where one failed."""
+def run_and_show(subjects: list[Subject], asked: Asked, required: tuple[str, ...], *, as_json: bool) -> NoReturn:
+    """Runs all, shows what came of them, and exits: with 1 where one failed.
+
+    Raises SubjectInvalid and ScenariosInvalid.
+    """
     if asked.base_url is not None and len(subjects) != 1:
         raise click.UsageError("--base-url is one provider's; name the PROVIDER, or set the variables of each")
     missing = set(required) - {subject.name for subject in subjects}
@@ -52,7 +55,7 @@ def _run(subject: Subject, asked: Asked, required: bool, progress: Progress) -> 
     try:
         progress.update(task, total=len(subject.scenarios))
         return asyncio.run(run_live(subject, os.environ, ours, told))
-    except (TargetRefused, SubjectInvalid, ScenariosInvalid) as error:
+    except TargetRefused as error:
         raise click.ClickException(f"{subject.name}: {error}") from None
 
 

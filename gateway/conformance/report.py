@@ -17,6 +17,9 @@ class Failure:
     expected: str
     got: str
 
+    def __str__(self) -> str:
+        return f"{self.case}\n  expected: {self.expected}\n  got:      {self.got}"
+
 
 @dataclass
 class Report:
@@ -44,6 +47,7 @@ class Report:
             "cases": dict(self.cases),
             "seconds": round(self.seconds, 2),
             "pairs": [len(self.coverage.seen_pairs), len(self.coverage.pairs)],
+            "keyword_locations": list(self.coverage.locations),
             "missing": self.coverage.missing,
             "failures": [{"case": each.case, "expected": each.expected, "got": each.got} for each in self.failures],
         }

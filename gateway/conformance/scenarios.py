@@ -92,11 +92,17 @@ async def run_scenarios(
     client: httpx.AsyncClient,
     *,
     writes: bool,
+    only: str | None = None,
     told: Callable[[Ran], None] = lambda ran: None,
 ) -> Findings:
-    """One after the other. Without `writes` whatever has a write is left out; nothing reachable ends the run."""
+    """One after the other, or the one with a name. Without `writes` whatever has a write is left out.
+
+    Where nothing answers the first scenario, the run ends.
+    """
     findings = Findings()
     for scenario in party.subject.scenarios:
+        if only not in (None, scenario.name):
+            continue
         reason = _left_out(scenario, party.subject, place, writes=writes)
         if reason is None:
             ran = await _Life(scenario, party, place, client, findings).run()

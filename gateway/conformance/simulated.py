@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+import asyncio
+import time
 from typing import Any
 
+from contracts.cases import Family
+from contracts.simulator import PROVIDERS
 from contracts.simulator.demo import ACCOUNTS
 from contracts.simulator.server import RunningSimulator, running
 from gateway.conformance.party import Party
-from gateway.conformance.scenarios import Findings, run_scenarios
+from gateway.conformance.report import Failure, Report
+from gateway.conformance.scenarios import Findings, Verdict, run_scenarios
 from gateway.conformance.subject import Subject
 from gateway.upstream.client import new_client
+
+PREFIX = "scenario/"  # of the ids of failures
 
 
 class Simulated:
@@ -33,11 +40,25 @@ class Simulated:
         self._simulator.advance(seconds)
 
 
-async def run_simulated(subject: Subject) -> Findings:
-    """All scenarios of a provider that can be simulated. Raises ValueError for another one."""
-    account = next((each for each in ACCOUNTS.values() if each.provider == subject.name), None)
-    if account is None:
-        raise ValueError(f"{subject.name} cannot be simulated")
+def add_scenarios(report: Report, subject: Subject, only: str | None = None) -> None:
+    """Counts the scenarios into a report, where the provider can be simulated. `only`: the one with this id."""
+    if subject.name not in PROVIDERS or not (only or PREFIX).startswith(PREFIX):
+        return
+    began = time.perf_counter()
+    findings = asyncio.run(run_simulated(subject, only and only.removeprefix(PREFIX)))
+    report.seconds += time.perf_counter() - began
+    report.cases[Family.SCENARIOS] += len(findings.ran)
+    failed = [ran for ran in findings.ran if ran.verdict is not Verdict.PASSED]
+    report.failures += [Failure(PREFIX + ran.scenario, "every step as described", ran.detail or "") for ran in failed]
+    departed = (
+        (operation, f"{each.keyword} at {each.pointer or 'the top'}") for operation, each in findings.departures
+    )
+    report.failures += [Failure(PREFIX + operation, "the contract's answer", told) for operation, told in departed]
+
+
+async def run_simulated(subject: Subject, only: str | None = None) -> Findings:
+    """All scenarios of a provider that can be simulated, or the one with this name."""
+    account = next(each for each in ACCOUNTS.values() if each.provider == subject.name)
     party = Party.of(subject, account.credentials, account.currency, account.settings)
     async with running(subject.name) as server, new_client() as client:
-        return await run_scenarios(party, Simulated(server), client, writes=True)
+        return await run_scenarios(party, Simulated(server), client, writes=True, only=only)

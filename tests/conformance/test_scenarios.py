@@ -8,12 +8,14 @@ from typing import Any
 
 import pytest
 
+from contracts.coverage import Coverage
 from contracts.scenarios import ScenariosInvalid, filled, scenarios_in, shown
 from contracts.simulator.demo import ACCOUNTS
 from contracts.simulator.server import running
 from gateway.conformance.party import Party
+from gateway.conformance.report import Report
 from gateway.conformance.scenarios import Findings, Verdict, is_write, run_scenarios
-from gateway.conformance.simulated import Simulated, run_simulated
+from gateway.conformance.simulated import Simulated, add_scenarios, run_simulated
 from gateway.conformance.subject import Subject
 from gateway.upstream.client import new_client
 from providers.ledger import Ledger
@@ -122,6 +124,18 @@ class Believing(Ledger):
 async def test_a_plugin_that_is_wrong_fails_a_scenario(plugin: type[Any], provider: str) -> None:
     findings = await findings_with(replace(Subject.installed(provider), plugin=plugin))
     assert findings.of(Verdict.FAILED)
+
+
+def test_the_offline_suite_counts_the_scenarios_and_names_the_one_that_fails() -> None:
+    subject = Subject.installed("ledger")
+    report = Report("ledger", Coverage(subject.document))
+    add_scenarios(report, subject)
+    assert (report.cases["scenarios"], report.failures) == (len(subject.scenarios), [])
+    add_scenarios(report, replace(subject, plugin=Believing))
+    assert [failure.case for failure in report.failures] == ["scenario/a payout in the wrong state stays as it is"]
+    add_scenarios(report, subject, only="get_payout.get/200/examples/approved")
+    add_scenarios(report, subject, only="scenario/wrong credentials are refused")
+    assert report.cases["scenarios"] == 2 * len(subject.scenarios) + 1
 
 
 async def test_without_writes_nothing_that_writes_is_run() -> None:

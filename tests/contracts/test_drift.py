@@ -261,10 +261,14 @@ def command(folder: Path, edit: Edit, *options: str) -> Result:
 
 
 def test_the_command_exits_1_where_callers_may_break(tmp_path: Path) -> None:
-    result = command(tmp_path, CHANGES["a new value in an answer"][0])
+    def both(document: Any) -> None:
+        CHANGES["a new value in an answer"][0](document)
+        CHANGES["a new error"][0](document)
+
+    result = command(tmp_path, both)
     assert result.exit_code == 1
     assert 'a new value, "held"' in result.output
-    assert "2 breaking, 0 look, 0 harmless" in result.output
+    assert "2 breaking, 1 look, 0 harmless" in result.output
 
 
 def test_the_command_exits_0_where_they_do_not(tmp_path: Path) -> None:

@@ -1,0 +1,110 @@
+"""The suite for the author of an outside plugin:
+
+    pytest --provider my_package.acmepay:AcmePay --contract my_package/contract
+
+`--contract` is the folder of openapi.yaml and mapping.yaml. An installed provider goes by its name alone. One test
+stands for an operation, a status and a family; its cases run inside of it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import groupby
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+if TYPE_CHECKING:  # the plugin is loaded by every pytest of the environment: the suite itself only when it is asked for
+    from contracts.cases import Case
+    from gateway.conformance.subject import Subject
+
+
+class CaseFailed(Exception):
+    """What went wrong in the cases of one test."""
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    group = parser.getgroup("payout gateway")
+    group.addoption("--provider", metavar="MODULE:CLASS", help="Test this payout provider plugin against its contract.")
+    group.addoption("--contract", metavar="FOLDER", help="Where its openapi.yaml and mapping.yaml stand.")
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(session: pytest.Session, config: pytest.Config, items: list[pytest.Item]) -> None:
+    spec = config.getoption("--provider")
+    if spec is not None:
+        contract = config.getoption("--contract")
+        subject = _subject(spec, Path(contract) if contract else None)
+        items[:] = [*_Suite.from_parent(session, name=spec, subject=subject).collect(), *items]
+
+
+def _subject(spec: str, contract: Path | None) -> Subject:
+    from gateway.conformance.subject import Subject, SubjectInvalid
+
+    try:
+        if ":" not in spec:
+            return Subject.installed(spec, contract)
+        if contract is None:
+            raise SubjectInvalid("--provider module:Class needs --contract FOLDER")
+        return Subject.named(spec, contract)
+    except SubjectInvalid as error:
+        raise pytest.UsageError(str(error)) from None
+
+
+class _Suite(pytest.Collector):
+    def __init__(self, *, subject: Subject, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.subject = subject
+
+    def collect(self) -> Iterator[pytest.Item]:
+        from contracts.cases import generate
+
+        cases = list(generate(self.subject.document, self.subject.mapping))
+        for name, group in groupby(sorted(cases, key=_name), key=_name):
+            yield _Group.from_parent(self, name=name, cases=list(group))
+        yield _Reached.from_parent(self, name="coverage", cases=cases)
+
+
+def _name(case: Case) -> str:
+    return case.id.rpartition(f"/{case.label}")[0]
+
+
+class _Group(pytest.Item):
+    """The cases of one operation, status and family."""
+
+    def __init__(self, *, cases: list[Case], **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.cases = cases
+
+    @property
+    def subject(self) -> Subject:
+        assert isinstance(self.parent, _Suite)  # noqa: S101
+        return self.parent.subject
+
+    def runtest(self) -> None:
+        from gateway.conformance.running import run
+
+        failures = run(self.subject, cases=self.cases).failures
+        if failures:
+            shown = "\n".join(str(failure) for failure in failures[:10])
+            raise CaseFailed(f"{len(failures)} of {len(self.cases)} cases:\n{shown}")
+
+    def repr_failure(self, excinfo: pytest.ExceptionInfo[BaseException], style: Any = None) -> Any:
+        return str(excinfo.value) if isinstance(excinfo.value, CaseFailed) else super().repr_failure(excinfo, style)
+
+    def reportinfo(self) -> tuple[Path, None, str]:
+        return Path(self.subject.name), None, self.name
+
+
+class _Reached(_Group):
+    """Every documented answer, and each thing that a schema asserts, satisfied and violated."""
+
+    def runtest(self) -> None:
+        from contracts.coverage import Coverage
+
+        coverage = Coverage(self.subject.document)
+        for case in self.cases:
+            coverage.see(case)
+        if coverage.missing:
+            raise CaseFailed("\n".join(coverage.missing))
