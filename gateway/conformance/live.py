@@ -195,7 +195,7 @@ def _is_loopback(host: str) -> bool:
 
 def _judged(provider: str, findings: Findings, today: date) -> LiveReport:
     failures = findings.of(Verdict.FAILED)
-    reasons = departures(findings) + [f"{ran.scenario}: {ran.detail}" for ran in failures]
+    reasons = findings.departed + [f"{ran.scenario}: {ran.detail}" for ran in failures]
     if findings.outcomes and not findings.answered:
         reasons = [f"no answer: {findings.outcomes[0].evidence.detail}"]
         return LiveReport(provider, Standing.UNREACHABLE, True, reasons, findings)
@@ -216,11 +216,6 @@ def _turned_away(findings: Findings) -> bool:
     doors = {RefusalKind.CREDENTIALS, RefusalKind.FORBIDDEN}
     refused = [each for each in findings.outcomes if isinstance(each, Refused) and each.refusal.kind in doors]
     return bool(refused) and not any(isinstance(each, Answered) for each in findings.outcomes)
-
-
-def departures(findings: Findings) -> list[str]:
-    """What breaks the contract, a line each."""
-    return [f"{operation}: {each.keyword} at {each.pointer or 'the reply'}" for operation, each in findings.departures]
 
 
 def information(findings: Findings) -> list[str]:

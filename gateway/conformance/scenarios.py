@@ -56,6 +56,11 @@ class Findings:
         return [each for each in self.ran if each.verdict is verdict]
 
     @property
+    def departed(self) -> list[str]:
+        """What breaks the contract, a line each."""
+        return [f"{name}: {each.keyword} at {each.pointer or 'the reply'}" for name, each in self.departures]
+
+    @property
     def answered(self) -> bool:
         """Whether anything at all came back."""
         return any(each.evidence.status is not None for each in self.outcomes)

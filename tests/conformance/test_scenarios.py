@@ -132,7 +132,7 @@ def test_the_offline_suite_counts_the_scenarios_and_names_the_one_that_fails() -
     add_scenarios(report, subject)
     assert (report.cases["scenarios"], report.failures) == (len(subject.scenarios), [])
     add_scenarios(report, replace(subject, plugin=Believing))
-    assert [failure.case for failure in report.failures] == ["scenario/a payout in the wrong state stays as it is"]
+    assert "scenario/a payout in the wrong state stays as it is" in [failure.case for failure in report.failures]
     add_scenarios(report, subject, only="get_payout.get/200/examples/approved")
     add_scenarios(report, subject, only="scenario/wrong credentials are refused")
     assert report.cases["scenarios"] == 2 * len(subject.scenarios) + 1
