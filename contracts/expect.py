@@ -182,8 +182,16 @@ def _mended(case: Case, mapping: Mapping, rule: Any) -> Expected:
         replaced = _judged(case, mapping, rule, body, valid=False)
     except Unreadable:
         return Expected("unclear", also=OR_CONTRADICTED)
-    spoilt = "\ufffd" in json.dumps(replaced.result, default=str, ensure_ascii=False)
+    # An extension need not be shown, and so need not be read.
+    kept = _without_extensions(replaced.result)
+    spoilt = "\ufffd" in json.dumps(kept, default=str, ensure_ascii=False)
     return replaced if replaced.kind == "answered" and not spoilt else Expected("unclear", also=OR_CONTRADICTED)
+
+
+def _without_extensions(result: Any) -> Any:
+    if isinstance(result, tuple):
+        return [_without_extensions(item) for item in result[0]], result[1]
+    return {**result, "extensions": None} if isinstance(result, dict) else result
 
 
 def _judged(case: Case, mapping: Mapping, rule: Any, body: Any, valid: bool) -> Expected:

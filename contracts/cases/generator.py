@@ -28,6 +28,12 @@ def generate(document: Document, mapping: Mapping) -> Iterator[Case]:
             yield case
 
 
+def documented(document: Document, mapping: Mapping) -> Iterator[Case]:
+    """The documented answers alone."""
+    for operation in document.operations.values():
+        yield from _Cases(document, mapping, operation).documented()
+
+
 class _Cases:
     """The cases of one operation."""
 
@@ -49,6 +55,15 @@ class _Cases:
             yield from self._once(caller)
             for base in self.errors:
                 yield from self._error(caller, base)
+
+    def documented(self) -> Iterator[Case]:
+        for base in self.successes:
+            for caller in self._callers(base) if not base.full else ():
+                yield from answers.examples(caller, base)
+        for caller in self._first_callers().values():
+            for base in self.errors:
+                if not base.full:
+                    yield from answers.examples(caller, base)
 
     def _callers(self, base: Base) -> Iterator[Caller]:
         """Everyone whom a success body answers."""

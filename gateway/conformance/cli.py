@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from gateway.conformance.drifting import drift_command
+from gateway.conformance.random_commands import fuzz, requests
 from gateway.conformance.testing import test
 
 
@@ -15,3 +16,5 @@ def contracts() -> None:
 
 contracts.add_command(drift_command)
 contracts.add_command(test)
+contracts.add_command(requests)
+contracts.add_command(fuzz)

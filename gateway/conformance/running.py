@@ -11,7 +11,7 @@ from typing import Any
 
 import httpx
 
-from contracts.cases import CANARY, Case, Family, generate
+from contracts.cases import CANARY, Case, documented, generate
 from contracts.coverage import Coverage
 from contracts.expect import FILES, expect
 from gateway.conformance.judging import Observed, faults_of
@@ -65,7 +65,7 @@ class _Runner:
         self.line = Line()
         self.logged: list[str] = []
         self.made: dict[str | None, Provider] = {}
-        self.documented = {case.operation: case for case in _examples(subject)}
+        self.documented = {case.operation: case for case in documented_successes(subject)}
 
     async def all(self, cases: Iterable[Case], stop_at_first: bool, progress: Progress) -> None:
         async with new_client(self.line) as self.client:
@@ -143,11 +143,9 @@ class _Runner:
         return case if asked == case.operation else self.documented[asked]
 
 
-def _examples(subject: Subject) -> Iterator[Case]:
+def documented_successes(subject: Subject) -> Iterator[Case]:
     """One documented success of each operation."""
-    for case in generate(subject.document, subject.mapping):
-        if case.family is Family.EXAMPLES and case.status == 200:
-            yield case
+    return (case for case in documented(subject.document, subject.mapping) if case.status == 200)
 
 
 async def opened(upstream: Upstream, call: Call[Any]) -> Outcome[Any]:

@@ -193,9 +193,9 @@ class TokenIo(Provider):
         initiation = Initiation(
             ref_id=order.reference,
             amount=Amount(order.amount.decimal(), order.amount.currency),
+            creditor=credited(order),
             description=described(order),
             debtor=Debtor(self.options.debtor_account_id),
-            creditor=credited(order),
             on_behalf_of_id=self.options.on_behalf_of_id,
             payment_type=self.options.payment_type,
         )

@@ -1,14 +1,13 @@
-"""Amounts in every encoding that the providers use: exact, or refused; never rounded, never a float."""
+"""Amounts in every encoding that the providers use are read exactly, or refused; never rounded, never a float."""
 
 from __future__ import annotations
 
 from typing import Any
 
-import msgspec
 import pytest
 
-from providers.sdk import FieldRefused, ListQuery, Malformed, Money, PayoutSettings
-from tests.contracts.plugins import NATIVE, ORDER, SOME_SETTINGS, build, plugin, reply
+from providers.sdk import ListQuery, Malformed, Money
+from tests.contracts.plugins import NATIVE, build, plugin, reply
 
 # One payout of each provider, with a place for the amount as it is spelt on the wire.
 LEDGER = b"""{"id": "po_test_0001", "affiliate_id": "aff", "currency": "CCY", "amount_cents": AMOUNT,
@@ -154,31 +153,3 @@ def test_figures_and_settings_are_in_the_currency_of_the_connection() -> None:
     body = {"data": {**figures, "total_pending_amount": 1250, "completed_this_month": 3400}}
     read_ = plugin("heldsway", "JPY").stats().reads(reply(body))
     assert (read_.pending_amount, read_.completed_this_month) == (Money("JPY", 1250), Money("JPY", 3400))
-
-
-@pytest.mark.parametrize(
-    ("minimum", "spelt"), [(Money("USD", 5000), "50.00"), (Money("JPY", 50), "50"), (Money("KWD", 1), "0.001")]
-)
-def test_a_minimum_is_sent_as_the_exact_number(minimum: Money, spelt: str) -> None:
-    sent = PayoutSettings(frequency="monthly", day=1, minimum=minimum, allow_early_requests=True, auto_create=False)
-    assert f'"min_payout":{spelt},'.encode() in (plugin("heldsway", minimum.currency).put_settings(sent).body or b"")
-
-
-@pytest.mark.parametrize(
-    ("amount", "spelt"),
-    [
-        (Money("GBP", 1023), "10.23"),
-        (Money("JPY", 1000), "1000"),
-        (Money("KWD", 5), "0.005"),
-        (Money("USD", 10**15), "1" + "0" * 13 + ".00"),
-    ],
-)
-def test_an_order_spells_its_amount_with_exactly_the_currencys_digits(amount: Money, spelt: str) -> None:
-    call = plugin("tokenio").create(msgspec.structs.replace(ORDER, amount=amount))
-    sent = msgspec.json.decode(call.body or b"")["initiation"]["amount"]
-    assert sent == {"value": spelt, "currency": amount.currency}
-
-
-def test_settings_need_the_currency_of_the_connection() -> None:
-    with pytest.raises(FieldRefused, match=r"^/minimum/currency: "):
-        plugin("heldsway", "JPY").put_settings(SOME_SETTINGS)

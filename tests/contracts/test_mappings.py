@@ -120,7 +120,7 @@ def test_marks_carry_or_refuse_each_field_and_never_both(oracle: Oracle) -> None
         rule = oracle.operations[id]
         assert not set(rule["carries"]) & set(rule["refuses"])
         if capability in marks:
-            assert set(rule["carries"]) | set(rule["refuses"]) == {"reference", "notes", "reason"}, id
+            assert set(rule["carries"]) | set(rule["refuses"]) == {"id", "reference", "notes", "reason"}, id
             assert set(rule["requires"]) <= set(rule["carries"])
 
 
