@@ -36,11 +36,11 @@ class Poll(msgspec.Struct, frozen=True):
     times: int
 
 
-class Step(msgspec.Struct, frozen=True, rename={"arguments": "with"}):
+class Step(msgspec.Struct, frozen=True, rename={"words": "with"}):
     """One of three: `call` of a capability, `send` of a request as it is, or a `fault` that the next call meets."""
 
     call: str | None = None
-    arguments: dict[str, Any] = {}
+    words: dict[str, Any] | str = {}
     send: str | None = None
     body: Any = None
     fault: dict[str, Any] | None = None

@@ -20,8 +20,9 @@ import httpx
 import msgspec
 
 from contracts.document import Document
+from gateway.conformance.findings import Findings, Ran, Verdict
 from gateway.conformance.party import Party
-from gateway.conformance.scenarios import Findings, Ran, Verdict, run_scenarios
+from gateway.conformance.scenarios import run_scenarios
 from gateway.conformance.subject import Subject
 from gateway.upstream import Answered, Refused
 from gateway.upstream.client import new_client
@@ -196,14 +197,11 @@ def _is_loopback(host: str) -> bool:
 def _judged(provider: str, findings: Findings, today: date) -> LiveReport:
     failures = findings.of(Verdict.FAILED)
     reasons = findings.departed + [f"{ran.scenario}: {ran.detail}" for ran in failures]
-    if findings.outcomes and not findings.answered:
-        reasons = [f"no answer: {findings.outcomes[0].evidence.detail}"]
-        return LiveReport(provider, Standing.UNREACHABLE, True, reasons, findings)
     if _turned_away(findings):
         reasons = ["the provider refused these credentials"]
         return LiveReport(provider, Standing.UNVERIFIED, True, reasons, findings)
     if failures and not findings.departures and any(each.evidence.status is None for each in findings.outcomes):
-        return LiveReport(provider, Standing.UNREACHABLE, True, ["the line broke", *reasons], findings)
+        return LiveReport(provider, Standing.UNREACHABLE, True, reasons, findings)
     if reasons:
         return LiveReport(provider, Standing.DRIFT, True, reasons, findings)
     if not findings.of(Verdict.PASSED):

@@ -14,8 +14,8 @@ from rich.progress import MofNCompleteColumn, Progress, SpinnerColumn, TextColum
 from rich.table import Table
 from rich.text import Text
 
+from gateway.conformance.findings import Ran, Verdict
 from gateway.conformance.live import Asked, LiveReport, Standing, TargetRefused, information, run_live
-from gateway.conformance.scenarios import Ran, Verdict
 from gateway.conformance.subject import Subject
 
 COLOURS = {

@@ -6,64 +6,25 @@ Calls go the way of production, plugin and `Upstream`; each reply is compared wi
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
-from enum import StrEnum
-from typing import Any, Protocol, get_type_hints
+from typing import Any, Protocol
 from urllib.parse import parse_qsl
 
 import httpx
 import msgspec
 
-from contracts.cases import Intent
-from contracts.departures import Checker, Departure
+from contracts.departures import Checker
+from contracts.intents import Ask
 from contracts.scenarios import Expectation, Poll, Scenario, ScenariosInvalid, Step, filled, shown
+from gateway.conformance.door import let_in
+from gateway.conformance.findings import Findings, Ran, Verdict
 from gateway.conformance.judging import kind_of
 from gateway.conformance.party import Party
 from gateway.conformance.running import NoRetries, opened
 from gateway.conformance.subject import Subject
 from gateway.upstream import Answered, Outcome, Refused, Upstream
-from providers.sdk import Call, Effect, FieldRefused, ListQuery, NotOffered, Order, Provider, RefusalKind, Reply
+from providers.sdk import Call, Effect, FieldRefused, NotOffered, RefusalKind, Reply
 
-TENANT = "scenarios"
 _ONCE = Poll(every=0, times=1)
-
-
-class Verdict(StrEnum):
-    PASSED = "passed"
-    FAILED = "failed"
-    LEFT_OUT = "left out"
-
-
-@dataclass(frozen=True, slots=True)
-class Ran:
-    """What became of one scenario. `detail` says why it failed or was left out; no values but the expected ones."""
-
-    scenario: str
-    verdict: Verdict
-    detail: str | None = None
-
-
-@dataclass(slots=True)
-class Findings:
-    """What a run found. `departures` break the contract, `surplus` is beyond it; each with its operation."""
-
-    ran: list[Ran] = field(default_factory=list)
-    departures: dict[tuple[str, Departure], None] = field(default_factory=dict)
-    surplus: dict[tuple[str, Departure], None] = field(default_factory=dict)
-    outcomes: list[Outcome[Any]] = field(default_factory=list)  # with the right credentials
-
-    def of(self, verdict: Verdict) -> list[Ran]:
-        return [each for each in self.ran if each.verdict is verdict]
-
-    @property
-    def departed(self) -> list[str]:
-        """What breaks the contract, a line each."""
-        return [f"{name}: {each.keyword} at {each.pointer or 'the reply'}" for name, each in self.departures]
-
-    @property
-    def answered(self) -> bool:
-        """Whether anything at all came back."""
-        return any(each.evidence.status is not None for each in self.outcomes)
 
 
 class Place(Protocol):
@@ -193,14 +154,14 @@ class _Life:
 
     async def _sent(self, step: Step) -> tuple[Outcome[Any], Any]:
         """The outcome, and what it shows as plain data; over several pages all their items."""
-        given, items = filled(step.arguments, self.kept), []
+        words, items = filled(step.words, self.kept), []
         for _ in range(step.pages):
-            outcome = await self._one(self._request(step) if step.send else self._call(step, given))
+            outcome = await self._one(self._request(step) if step.call is None else self._call(step.call, words))
             result = msgspec.to_builtins(outcome.result) if isinstance(outcome, Answered) else None
             if step.pages == 1 or result is None:
                 return outcome, result
             items += result["items"]
-            given = {**given, "query": {**given.get("query", {}), "cursor": result["next"]}}
+            words = {**words, "cursor": result["next"]}
             if result["next"] is None:
                 break
         if len({item["id"] for item in items}) < len(items):
@@ -215,24 +176,14 @@ class _Life:
             self.findings.outcomes.append(outcome)
         return outcome
 
-    def _call(self, step: Step, given: dict[str, Any]) -> Call[Any]:
-        capability = step.call or ""
-        kinds = get_type_hints(getattr(Provider, capability))
-        kinds.pop("return")
+    def _call(self, capability: str, words: dict[str, Any]) -> Call[Any]:
         try:
-            arguments = {name: msgspec.convert(given.get(name, {}), kind) for name, kind in kinds.items()}
-        except msgspec.ValidationError as error:
-            raise Unmet(f"the scenario's arguments: {error}") from None
-        return Intent(capability, {name: self._sendable(each) for name, each in arguments.items()}).call(
-            self.party.provider
-        )
-
-    def _sendable(self, argument: Any) -> Any:
-        """References in the provider's form, as the gateway hands them on."""
-        if isinstance(argument, (Order, ListQuery)) and argument.reference is not None:
-            reference = self.party.provider.reference(TENANT, argument.reference)
-            return msgspec.structs.replace(argument, reference=reference)
-        return argument
+            intent = let_in(self.party.provider, Ask(capability, words))
+        except TypeError as error:
+            raise Unmet(f"the scenario's words: {error}") from None
+        if intent is None:
+            raise Unmet("the unified API refuses these words itself")
+        return intent.call(self.party.provider)
 
     def _request(self, step: Step) -> Call[Any]:
         """A request that no plugin makes. Whatever it is answered, it is no success."""

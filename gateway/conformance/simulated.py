@@ -10,9 +10,10 @@ from contracts.cases import Family
 from contracts.simulator import PROVIDERS
 from contracts.simulator.demo import ACCOUNTS
 from contracts.simulator.server import RunningSimulator, running
+from gateway.conformance.findings import Findings, Verdict
 from gateway.conformance.party import Party
 from gateway.conformance.report import Failure, Report
-from gateway.conformance.scenarios import Findings, Verdict, run_scenarios
+from gateway.conformance.scenarios import run_scenarios
 from gateway.conformance.subject import Subject
 from gateway.upstream.client import new_client
 

@@ -7,7 +7,9 @@ import contextlib
 import json
 import threading
 from collections.abc import AsyncIterator, Iterator
+from dataclasses import replace
 from datetime import UTC, date, datetime
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -17,6 +19,7 @@ from contracts.document import Document
 from contracts.simulator.demo import ACCOUNTS
 from contracts.simulator.server import RunningSimulator, running
 from gateway.conformance.cli import contracts
+from gateway.conformance.findings import Verdict
 from gateway.conformance.live import (
     Asked,
     LiveReport,
@@ -27,7 +30,6 @@ from gateway.conformance.live import (
     run_live,
     variable,
 )
-from gateway.conformance.scenarios import Verdict
 from gateway.conformance.subject import Subject
 
 pytestmark = pytest.mark.anyio
@@ -101,6 +103,13 @@ async def test_credentials_without_a_base_url_are_a_fault() -> None:
     report = await live("ledger", None)
     assert (report.standing, report.failed) == (Standing.UNVERIFIED, True)
     assert "PAYOUT_LIVE_LEDGER_BASE_URL" in report.reasons[0]
+
+
+async def test_without_scenarios_nothing_is_verified(tmp_path: Path) -> None:
+    subject = replace(Subject.installed("ledger"), folder=tmp_path)
+    report = await run_live(subject, environment("ledger"), Asked(NOBODY))
+    assert (report.standing, report.failed) == (Standing.UNVERIFIED, True)
+    assert report.reasons == ["no scenario could be run"]
 
 
 @pytest.mark.parametrize("provider", PROVIDERS)

@@ -12,9 +12,10 @@ from contracts.coverage import Coverage
 from contracts.scenarios import ScenariosInvalid, filled, scenarios_in, shown
 from contracts.simulator.demo import ACCOUNTS
 from contracts.simulator.server import running
+from gateway.conformance.findings import Findings, Verdict
 from gateway.conformance.party import Party
 from gateway.conformance.report import Report
-from gateway.conformance.scenarios import Findings, Verdict, is_write, run_scenarios
+from gateway.conformance.scenarios import is_write, run_scenarios
 from gateway.conformance.simulated import Simulated, add_scenarios, run_simulated
 from gateway.conformance.subject import Subject
 from gateway.upstream.client import new_client
