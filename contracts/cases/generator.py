@@ -29,9 +29,9 @@ def generate(document: Document, mapping: Mapping) -> Iterator[Case]:
 
 
 def documented(document: Document, mapping: Mapping) -> Iterator[Case]:
-    """The documented answers alone."""
+    """The documented examples alone, successes and errors."""
     for operation in document.operations.values():
-        yield from _Cases(document, mapping, operation).documented()
+        yield from _Cases(document, mapping, operation).examples()
 
 
 class _Cases:
@@ -47,6 +47,12 @@ class _Cases:
         self.errors = [each for each in known if each.status not in success]
         self.tokens = "login" in {each for id in mapping.operations for each in mapping.capabilities(id)}
 
+    def examples(self) -> Iterator[Case]:
+        shown = (caller for base in self.successes if not base.full for caller in self._callers(base))
+        yield from chain.from_iterable(answers.examples(caller, caller.base) for caller in shown)
+        for caller in self._first_callers().values():
+            yield from chain.from_iterable(answers.examples(caller, base) for base in self.errors if not base.full)
+
     def all(self) -> Iterator[Case]:
         for base in self.successes:
             for caller in self._callers(base):
@@ -55,15 +61,6 @@ class _Cases:
             yield from self._once(caller)
             for base in self.errors:
                 yield from self._error(caller, base)
-
-    def documented(self) -> Iterator[Case]:
-        for base in self.successes:
-            for caller in self._callers(base) if not base.full else ():
-                yield from answers.examples(caller, base)
-        for caller in self._first_callers().values():
-            for base in self.errors:
-                if not base.full:
-                    yield from answers.examples(caller, base)
 
     def _callers(self, base: Base) -> Iterator[Caller]:
         """Everyone whom a success body answers."""

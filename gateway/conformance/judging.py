@@ -10,22 +10,24 @@ import msgspec
 
 from contracts.cases import Case
 from contracts.expect import Expected
+from contracts.mapping import Mapping
 from gateway.conformance.verdicts import faults
 from gateway.conformance.words import in_words
 from gateway.upstream import Answered, Contradicted, NotSent, Outcome, Refused
-from providers.sdk import Effect, PayoutStatus, RequestStatus
+from providers.sdk import Call, Effect, PayoutStatus, RequestStatus
 
 _FINAL = {"completed", "rejected", "failed", "cancelled"}
 
 
 @dataclass(frozen=True, slots=True)
 class Observed:
-    """What came: the outcome, how often the operation's request left, and what was logged meanwhile."""
+    """What came: the outcome, how many requests left beside logins, and what was logged meanwhile."""
 
     outcome: Outcome[Any]
     sends: int
     effect: Effect
     logged: tuple[str, ...] = ()
+    logins: int = 0
 
 
 def kind_of(outcome: Outcome[Any]) -> str:
@@ -56,14 +58,25 @@ def faults_of(case: Case, expected: Expected, observed: Observed, secrets: Itera
         yield f"{shown(observed.outcome)}"
         return
     if kind == expected.kind:
-        yield from _details(expected, observed)
+        yield from _details(case, expected, observed)
     yield from _invariants(case, observed, secrets)
 
 
-def _details(expected: Expected, observed: Observed) -> Iterator[str]:
+def call_faults(case: Case, mapping: Mapping, call: Call[Any]) -> Iterator[str]:
+    """What a call says of itself decides how it is sent and repeated."""
+    rule = mapping.operations[case.operation]
+    if (call.operation, str(call.effect)) != (case.operation, rule["effect"]):
+        yield f"the call is {call.effect} {call.operation}, and must be {rule['effect']} {case.operation}"
+    if call.success != set(rule["success"]):
+        yield f"the call takes {sorted(call.success)} for a success, and the contract {rule['success']}"
+
+
+def _details(case: Case, expected: Expected, observed: Observed) -> Iterator[str]:
     outcome = observed.outcome
     if observed.sends != expected.sends:
         yield f"sent {observed.sends} times"
+    if case.minted and observed.logins != max(1, expected.sends):
+        yield f"logged in {observed.logins} times"
     if isinstance(outcome, Answered):
         wrong = difference(in_words(outcome.result), expected.result)
         if wrong:

@@ -81,7 +81,7 @@ class _Asking:
         self.report = report
         self.line = Line()
         self.line.answer = self._answer
-        self.answers = {case.operation: case for case in documented_successes(subject)}
+        self.answers = documented_successes(subject.document, subject.mapping)
         self.unnamed = credential_headers(subject.document)
         self.references: dict[str, str] = {}
 

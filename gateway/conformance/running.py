@@ -6,21 +6,24 @@ import asyncio
 import contextlib
 import logging
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator
+from functools import lru_cache
 from typing import Any
 
 import httpx
 
 from contracts.cases import CANARY, Case, documented, generate
 from contracts.coverage import Coverage
-from contracts.expect import FILES, expect
-from gateway.conformance.judging import Observed, faults_of
+from contracts.document import Document
+from contracts.expect import FILES, Expected, expect
+from contracts.mapping import Mapping
+from gateway.conformance.judging import Observed, call_faults, faults_of
 from gateway.conformance.line import Line, new_client
 from gateway.conformance.report import Failure, Report
 from gateway.conformance.subject import Subject
 from gateway.upstream import Answered, Evidence, Outcome, Upstream, UpstreamFailed
 from gateway.upstream.retrying import RetryBudget
-from providers.sdk import Call, Effect, ListQuery, Provider
+from providers.sdk import Call, ListQuery, Provider
 
 BASE_URL = "https://provider.example.test"
 NOW = 1_790_000_000.0  # seconds of the epoch; cases do not depend on the day
@@ -35,12 +38,16 @@ def run(
     only: str | None = None,
     stop_at_first: bool = False,
     progress: Progress | None = None,
+    coverage: Coverage | None = None,
 ) -> Report:
-    """Runs the suite. `cases`: those instead of all; `only`: the one with this id; `progress` hears of each case."""
+    """Runs the suite. `cases`: those instead of all; `only`: the one with this id; `progress` hears of each case.
+
+    `coverage`: one that other runs count in, too.
+    """
     chosen = generate(subject.document, subject.mapping) if cases is None else cases
     if only is not None:
         chosen = (case for case in chosen if case.id == only)
-    report = Report(subject.name, Coverage(subject.document))
+    report = Report(subject.name, coverage or Coverage(subject.document))
     began = time.perf_counter()
     asyncio.run(_Runner(subject, report).all(chosen, stop_at_first, progress or _unheard))
     report.seconds = time.perf_counter() - began
@@ -65,7 +72,7 @@ class _Runner:
         self.line = Line()
         self.logged: list[str] = []
         self.made: dict[str | None, Provider] = {}
-        self.documented = {case.operation: case for case in documented_successes(subject)}
+        self.documented = documented_successes(subject.document, subject.mapping)
 
     async def all(self, cases: Iterable[Case], stop_at_first: bool, progress: Progress) -> None:
         async with new_client(self.line) as self.client:
@@ -86,32 +93,38 @@ class _Runner:
         expected = expect(case, self.subject.mapping)
         self.logged.clear()
         try:
-            observed = await self._observe(case)
-            wrong = list(faults_of(case, expected, observed, self._secrets(case)))
+            wrong = [fault async for fault in self._faults(case, expected)]
         except Exception as error:
             wrong = [f"{type(error).__name__} escaped: {error}"[:500]]
         return Failure(case.id, str(expected), "; ".join(wrong)) if wrong else None
 
-    async def _observe(self, case: Case) -> Observed:
+    async def _faults(self, case: Case, expected: Expected) -> AsyncIterator[str]:
         provider = self._provider(case.currency)
         self.line.sent.clear()
         self.client.cookies.clear()
         if case.capability == "login":
-            return await self._log_in(provider, case)
-        call = case.intent.call(provider)
+            observed = await self._log_in(provider, case)
+        else:
+            call = case.intent.call(provider)
+            for fault in call_faults(case, self.subject.mapping, call):
+                yield fault
+            observed = await self._send(provider, case, call)
+        for fault in faults_of(case, expected, observed, self._secrets(case)):
+            yield fault
+
+    async def _send(self, provider: Provider, case: Case, call: Call[Any]) -> Observed:
         upstream = self._upstream(provider, case)
         outcome = await (opened(upstream, call) if case.capability in FILES else upstream.send(call))
-        return Observed(outcome, self._sends(call), call.effect, tuple(self.logged))
+        return self._observed(outcome, call)
 
     async def _log_in(self, provider: Provider, case: Case) -> Observed:
         """A login is seen by the call behind it: whether that goes out, and with which token."""
         upstream = self._upstream(provider, case)
         call = provider.list_payouts(ListQuery())
         outcome: Outcome[Any] = await upstream.send(call)
-        sends = self._sends(call)
         if isinstance(outcome, Answered):
             outcome = Answered(outcome.evidence, upstream.token)
-        return Observed(outcome, sends, Effect.READ, tuple(self.logged))
+        return self._observed(outcome, call)
 
     def _credentials(self, case: Case) -> Any:
         return self.subject.minted if case.minted or case.capability == "login" else self.subject.direct
@@ -121,9 +134,14 @@ class _Runner:
         held = self._credentials(case)
         return [CANARY, *(getattr(held, name).reveal() for name in held.__struct_fields__)]
 
-    def _sends(self, call: Call[Any]) -> int:
-        """How often the call's own request left; a login beside it does not count."""
-        return sum(request.method == call.method and request.url.path == call.path for request in self.line.sent)
+    def _observed(self, outcome: Outcome[Any], call: Call[Any]) -> Observed:
+        """Every request that left counts, wherever it went."""
+        logins = sum(self._is_login(request) for request in self.line.sent)
+        return Observed(outcome, len(self.line.sent) - logins, call.effect, tuple(self.logged), logins)
+
+    def _is_login(self, request: httpx.Request) -> bool:
+        match = self.subject.document.match(request.method, request.url.path)
+        return match is not None and match[0].login
 
     def _provider(self, currency: str | None) -> Provider:
         if currency not in self.made:
@@ -143,9 +161,10 @@ class _Runner:
         return case if asked == case.operation else self.documented[asked]
 
 
-def documented_successes(subject: Subject) -> Iterator[Case]:
-    """One documented success of each operation."""
-    return (case for case in documented(subject.document, subject.mapping) if case.status == 200)
+@lru_cache(maxsize=16)
+def documented_successes(document: Document, mapping: Mapping) -> dict[str, Case]:
+    """One documented success of each operation, by its id."""
+    return {case.operation: case for case in documented(document, mapping) if case.status == 200}
 
 
 async def opened(upstream: Upstream, call: Call[Any]) -> Outcome[Any]:
