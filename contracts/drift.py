@@ -189,7 +189,7 @@ class Drift:
         proven = covers(*whole) if direction == "answer" else covers(whole[1], whole[0])
         for each in found:
             yield _coloured(id, where, direction, each, proven)
-        if not proven and not any(each.effect in BREAKS[direction] for each in found) and found:
+        if not proven and not any(each.effect in BREAKS[direction] for each in found):
             yield _told(id, where, direction, Effect.UNSURE, "taken together the changes could not be proved harmless")
 
 

@@ -55,6 +55,11 @@ def test_each_provider_has_wrong_credentials_an_unknown_id_and_a_lost_answer(pro
     assert any(step.send for scenario in scenarios if not scenario.simulator for step in scenario.steps)
 
 
+def party_of(subject: Subject) -> Party:
+    account = next(each for each in ACCOUNTS.values() if each.provider == subject.name)
+    return Party.of(subject, account.credentials, account.currency, account.settings)
+
+
 async def findings_with(subject: Subject, **fault: Any) -> Findings:
     """A run at a simulator with one fault that stays."""
 
@@ -64,10 +69,8 @@ async def findings_with(subject: Subject, **fault: Any) -> Findings:
             if fault:
                 self.fault({"times": None, **fault})
 
-    account = next(each for each in ACCOUNTS.values() if each.provider == subject.name)
-    party = Party.of(subject, account.credentials, account.currency, account.settings)
     async with running(subject.name) as server, new_client() as client:
-        return await run_scenarios(party, Spoilt(server), client, writes=True)
+        return await run_scenarios(party_of(subject), Spoilt(server), client, writes=True)
 
 
 FAULTS = [
@@ -98,6 +101,20 @@ async def test_a_provider_that_answers_otherwise_fails_a_scenario(provider: str,
 async def test_an_answer_that_is_not_the_contracts_is_found(fault: dict[str, Any], keyword: str) -> None:
     findings = await findings_with(Subject.installed("ledger"), operation="get_payout", **fault)
     assert keyword in {departure.keyword for operation, departure in findings.departures if operation == "get_payout"}
+
+
+@pytest.mark.parametrize(("simulated", "verdict"), [(True, Verdict.FAILED), (False, Verdict.LEFT_OUT)])
+async def test_an_account_without_such_a_record_is_left_out_live_only(simulated: bool, verdict: Verdict) -> None:
+    class Empty(Simulated):
+        def begin(self) -> None:
+            self._simulator.seed(payouts=[], replace=True)
+
+    async with running("ledger") as server, new_client() as client:
+        place = Empty(server)
+        place.simulated = simulated
+        findings = await run_scenarios(party_of(Subject.installed("ledger")), place, client, writes=True)
+    [ran] = [each for each in findings.ran if each.scenario.startswith("open payouts are listed")]
+    assert (ran.verdict, ran.detail) == (verdict, "step 1: the account shows nothing at /items/0/id")
 
 
 async def test_a_word_that_nobody_documented_is_information() -> None:
@@ -141,10 +158,8 @@ def test_the_offline_suite_counts_the_scenarios_and_names_the_one_that_fails() -
 
 async def test_without_writes_nothing_that_writes_is_run() -> None:
     subject = Subject.installed("heldsway")
-    account = ACCOUNTS["sway"]
-    party = Party.of(subject, account.credentials, account.currency, account.settings)
     async with running("heldsway") as server, new_client() as client:
-        findings = await run_scenarios(party, Simulated(server), client, writes=False)
+        findings = await run_scenarios(party_of(subject), Simulated(server), client, writes=False)
     ran = {each.scenario for each in findings.ran if each.verdict is not Verdict.LEFT_OUT}
     writing = {it.name for it in subject.scenarios if any(is_write(step, subject) for step in it.steps)}
     assert ran == {scenario.name for scenario in subject.scenarios} - writing

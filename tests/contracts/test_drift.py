@@ -241,6 +241,17 @@ def test_a_recursive_schema_ends() -> None:
     assert {each.severity for each in found} == {BREAKING}
 
 
+def test_what_cannot_be_proved_counts_as_breaking() -> None:
+    """A recursive schema, which the algebra does not decide, beside what is harmless by itself."""
+
+    def edit(document: Any) -> None:
+        fields(document)["inside"] = {"$ref": "#/components/schemas/Payout"}
+        fields(document)["status"]["enum"].pop()
+
+    told = [each for each in changed(edit) if "could not be proved" in each.what]
+    assert {each.severity for each in told} == {BREAKING}
+
+
 def test_no_contract_of_ours_drifts_from_itself(document: Document) -> None:
     assert drift(document, document) == []
 
