@@ -204,8 +204,8 @@ def _judged(provider: str, findings: Findings, today: date) -> LiveReport:
         return LiveReport(provider, Standing.UNREACHABLE, True, reasons, findings)
     if reasons:
         return LiveReport(provider, Standing.DRIFT, True, reasons, findings)
-    if not findings.of(Verdict.PASSED):
-        return LiveReport(provider, Standing.UNVERIFIED, True, ["no scenario could be run"], findings)
+    if not _let_in(findings):
+        return LiveReport(provider, Standing.UNVERIFIED, True, ["nothing was read with these credentials"], findings)
     return LiveReport(provider, Standing.VERIFIED, False, [], findings, today)
 
 
@@ -213,7 +213,11 @@ def _turned_away(findings: Findings) -> bool:
     """Not one answer with our credentials, and refusals because of them."""
     doors = {RefusalKind.CREDENTIALS, RefusalKind.FORBIDDEN}
     refused = [each for each in findings.outcomes if isinstance(each, Refused) and each.refusal.kind in doors]
-    return bool(refused) and not any(isinstance(each, Answered) for each in findings.outcomes)
+    return bool(refused) and not _let_in(findings)
+
+
+def _let_in(findings: Findings) -> bool:
+    return any(isinstance(each, Answered) for each in findings.outcomes)
 
 
 def information(findings: Findings) -> list[str]:

@@ -109,7 +109,19 @@ async def test_without_scenarios_nothing_is_verified(tmp_path: Path) -> None:
     subject = replace(Subject.installed("ledger"), folder=tmp_path)
     report = await run_live(subject, environment("ledger"), Asked(NOBODY))
     assert (report.standing, report.failed) == (Standing.UNVERIFIED, True)
-    assert report.reasons == ["no scenario could be run"]
+    assert report.reasons == ["nothing was read with these credentials"]
+
+
+async def test_the_refusal_of_wrong_credentials_alone_verifies_nothing(tmp_path: Path) -> None:
+    steps = "[{call: list_payouts, expect: {outcome: refused, because: credentials}}]"
+    text = f"scenarios: [{{name: wrong credentials are refused, credentials: wrong, steps: {steps}}}]"
+    (tmp_path / "scenarios.yaml").write_text(text)
+    subject = replace(Subject.installed("ledger"), folder=tmp_path)
+    async with running("ledger") as server:
+        report = await run_live(subject, environment("ledger"), Asked(server.url))
+    assert [ran.verdict for ran in report.findings.ran] == [Verdict.PASSED]
+    assert report.standing is Standing.UNVERIFIED
+    assert report.reasons == ["nothing was read with these credentials"]
 
 
 @pytest.mark.parametrize("provider", PROVIDERS)

@@ -189,6 +189,42 @@ def test_a_contract_without_scenarios_has_none(tmp_path: Path) -> None:
     assert scenarios_in(tmp_path) == ()
 
 
+UNMET = {
+    "call: get, with: {id: po_test_0001}, expect: {outcome: unclear}": "expected unclear, got answered (HTTP 200",
+    "call: get, with: {id: po_test_0001}, expect: {shows: {/status: approved}}": "expected approved at /status",
+    "call: get, with: {id: po_test_0001}, expect: {status: 201}": "expected HTTP 201, got 200",
+    "call: get, with: {id: po_none}, expect: {outcome: refused, because: conflict}": "got not_found",
+    "call: get, with: {id: po_none}": "expected answered, got refused (HTTP 404",
+    "call: get, with: {id: $nobody}": "something is named that no step before has kept",
+    "call: get, with: {id: a/b}": "/id: not an id of ledger",
+    "call: list_payouts, with: {colour: red}": "the scenario's words",
+    "call: complete, with: {id: po_test_0002, reference: 7}": "the unified API refuses these words itself",
+    "call: stats": "stats",
+    "send: GET /v1/nothing": "the contract has no such operation",
+    "send: GET /v1/admin/payouts, expect: {outcome: refused}": "expected refused, got unclear (HTTP 200",
+    "call: list_payouts, keep: {payout: /items/status=odd/id}": "the account shows nothing at /items/status=odd/id",
+}
+
+
+@pytest.mark.parametrize("step", UNMET)
+async def test_a_step_that_does_not_come_out_as_described_fails_and_says_why(step: str, tmp_path: Path) -> None:
+    (tmp_path / "scenarios.yaml").write_text(f"scenarios: [{{name: one step alone, steps: [{{{step}}}]}}]")
+    [ran] = (await run_simulated(replace(Subject.installed("ledger"), folder=tmp_path))).ran
+    assert ran.verdict is Verdict.FAILED
+    assert ran.detail is not None
+    assert UNMET[step] in ran.detail
+
+
+async def test_a_page_that_shows_again_what_was_shown_fails(tmp_path: Path) -> None:
+    step = "call: list_payouts, with: {limit: 5}, pages: 2"
+    (tmp_path / "scenarios.yaml").write_text(f"scenarios: [{{name: one step alone, steps: [{{{step}}}]}}]")
+    meta = {"current_page": 1, "per_page": 1, "total": 2, "last_page": 2}
+    page = {"items": [{"id": 7, "status": "pending"}], "meta": meta}
+    fault = {"fault": "status", "operation": "list_payouts", "status": 200, "body": {"data": page}}
+    [ran] = (await findings_with(replace(Subject.installed("heldsway"), folder=tmp_path), **fault)).ran
+    assert ran.detail == "step 1, list_payouts: a page shows what a page before it has shown"
+
+
 def test_names_are_filled_in() -> None:
     kept = {"payout": 42, "run": "r"}
     assert filled({"id": "$payout", "/$run/a": ["$run-1", 7]}, kept) == {"id": 42, "/r/a": ["r-1", 7]}
