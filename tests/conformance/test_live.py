@@ -14,10 +14,12 @@ from typing import Any
 
 import pytest
 from click.testing import CliRunner, Result
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_pem_private_key
 
 from contracts.document import Document
 from contracts.simulator.demo import ACCOUNTS
 from contracts.simulator.server import RunningSimulator, running
+from contracts.simulator.tokenio import MEMBER
 from gateway.conformance.cli import contracts
 from gateway.conformance.findings import Verdict
 from gateway.conformance.live import (
@@ -30,7 +32,7 @@ from gateway.conformance.live import (
     run_live,
     variable,
 )
-from gateway.conformance.subject import Subject
+from gateway.conformance.subject import Subject, new_key
 
 pytestmark = pytest.mark.anyio
 
@@ -78,6 +80,19 @@ async def test_with_writes_the_payouts_move(provider: str) -> None:
         assert [entry for entry in server.simulator.log if entry.changed]
     assert (report.standing, report.reasons) == (Standing.VERIFIED, [])
     assert {ran.detail for ran in report.findings.of(Verdict.LEFT_OUT)} == {"needs the simulator"}
+
+
+async def test_a_signing_key_verifies_and_another_key_is_refused() -> None:
+    pem = new_key()
+    public = load_pem_private_key(pem.encode(), None).public_key()
+    shown = public.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo).decode()
+    fields = {"member_id": MEMBER, "key_id": "test-key-1", "private_key": pem, "debtor_account_id": "a:test:sim"}
+    plugin = Subject.installed("tokenio").plugin
+    async with running("tokenio") as server:
+        server.simulator.trust("test-key-1", shown)
+        report = await live("tokenio", server.url, {variable(plugin, name): value for name, value in fields.items()})
+    assert (report.standing, report.reasons) == (Standing.VERIFIED, [])
+    assert "wrong credentials are refused" in {ran.scenario for ran in report.findings.of(Verdict.PASSED)}
 
 
 async def test_absent_credentials_are_unverified_and_never_verified() -> None:
