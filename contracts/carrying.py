@@ -6,24 +6,22 @@ faults = differences(want, shown(document, sent))
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
 from typing import Any, NamedTuple
-from urllib.parse import quote
 
-from contracts.closed_world import Sent, departures, named_properties, typed
+from contracts.closed_world import departures
 from contracts.comparing import Maybe
+from contracts.composing import composed
 from contracts.document import Document, Operation, Parameter
 from contracts.intents import Ask
 from contracts.mapping import Mapping as Oracle
 from contracts.reading import DIGITS, pointers
 
 KEPT = ("reference", "notes", "reason", "description")  # what an operation tells its caller to have been taken along
-JSON = "application/json"
 
 
 class Unoffered(Exception):
@@ -169,9 +167,11 @@ class _Carrying:
 
     def _unfit(self, fields: Mapping[str, str], places: Mapping[str, Any]) -> Iterator[str]:
         yield from self._missing()
+        yield from self._vanishing(fields)
         yield from self._not_accepted()
         yield from self._foreign_money(fields)
-        for departure in departures(self.terms.document, self._request(places), addressed=False):
+        sent = composed(self.terms.document, self.operation, places)
+        for departure in departures(self.terms.document, sent, addressed=False):
             near = [field for field, place in fields.items() if _near(place, departure.place)]
             # Nothing of the caller's is near: the connection's own settings cannot be sent.
             yield from (pointer(field) for field in near or [""])
@@ -180,6 +180,14 @@ class _Carrying:
         for field in self.rule["requires"]:
             if self.ask.capability != "find" and given(self.words, field) in (None, []):
                 yield pointer(field)
+
+    def _vanishing(self, fields: Mapping[str, str]) -> Iterator[str]:
+        """What a write has no place for, and the gateway does not keep either."""
+        for name, value in self.words.items() if self.rule["effect"] != "read" else ():
+            parts = isinstance(value, Mapping) and name not in fields
+            for field in [f"{name}.{part}" for part in value] if parts else [name]:
+                if given(self.words, field) is not None and field not in fields and field not in self.rule["refuses"]:
+                    yield pointer(field)
 
     def _not_accepted(self) -> Iterator[str]:
         """Ids and cursors outside their allow-list."""
@@ -200,29 +208,6 @@ class _Carrying:
             placeless = isinstance(value, Mapping) and field in fields and f"{field}.currency" not in fields
             if placeless and value["currency"] != self.terms.currency:
                 yield pointer(f"{field}.currency")
-
-    def _request(self, places: Mapping[str, Any]) -> Sent:
-        """The request as somebody would send it, to hear what the contract says of it."""
-        path = self.operation.path
-        body: dict[str, Any] = {}
-        pairs: dict[str, list[tuple[str, str]]] = {"query": [], "header": []}
-        for place, value in places.items():
-            where, _, name = place.partition(" ")
-            if where == "path":
-                path = path.replace(f"{{{name}}}", quote(value, safe=":"))
-            elif where == "body":
-                _put(body, name, _typed(self.terms.document, self._body_schema(name), value))
-            else:
-                pairs[where] += [(name, text) for text in (value.values if isinstance(value, Maybe) else value)]
-        raw = json.dumps(body).encode() if body else b""
-        headers = [*pairs["header"], *([("content-type", JSON)] if raw else [])]
-        return Sent(self.operation.method, path, tuple(pairs["query"]), tuple(headers), raw)
-
-    def _body_schema(self, place: str) -> Any:
-        schema: Any = self.operation.body[JSON].schema
-        for part in place.split("/")[1:]:
-            schema = named_properties(self.terms.document, schema)[0].get(part, {})
-        return schema
 
 
 def given(words: Mapping[str, Any], field: str) -> Any:
@@ -246,20 +231,3 @@ def _near(place: str, other: str) -> bool:
     """Whether one place is inside the other: "body /a/b" in "body /a", and both in "body"."""
     inside = place.startswith(other + "/") or other.startswith(place + "/")
     return inside or other in (place, place.partition(" ")[0])
-
-
-def _typed(document: Document, schema: Any, value: Any) -> Any:
-    """A value in the type that the body has for it."""
-    schema = document.resolve(schema)
-    if isinstance(value, list):
-        return [_typed(document, schema.get("items", {}), each) for each in value]
-    if isinstance(value, Decimal):
-        return f"{value:f}" if schema.get("type") == "string" else int(value) if value == int(value) else float(value)
-    return typed(schema, value) if isinstance(value, str) else value
-
-
-def _put(body: dict[str, Any], place: str, value: Any) -> None:
-    *outer, last = place.split("/")[1:]
-    for part in outer:
-        body = body.setdefault(part, {})
-    body[last] = value

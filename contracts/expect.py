@@ -162,17 +162,12 @@ def _is_unread(case: Case) -> bool:
 def _success(case: Case, mapping: Mapping, rule: Any) -> Expected:
     if _is_unread(case):
         return UNCLEAR
-    if reads_nothing(rule, case.capability):
+    if mapping.reads_nothing(case.operation):
         return Expected("answered", None)
     try:
         return _judged(case, mapping, rule, load_json(case.body), case.valid)
     except Unreadable:
         return _mended(case, mapping, rule)
-
-
-def reads_nothing(rule: Any, capability: str) -> bool:
-    """A write whose mapping names no proof: its success shows nothing by itself."""
-    return rule["effect"] != "read" and "proof" not in rule and capability != "put_settings"
 
 
 def _mended(case: Case, mapping: Mapping, rule: Any) -> Expected:

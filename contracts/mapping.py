@@ -86,6 +86,11 @@ class Mapping:
     def operation_of(self, capability: str) -> str:
         return next(id for id in self.operations if capability in self.capabilities(id))
 
+    def reads_nothing(self, operation: str) -> bool:
+        """Whether a success shows nothing by itself: that of a write for which no proof is named."""
+        rule = self.operations[operation]
+        return rule["effect"] != "read" and "proof" not in rule and "put_settings" not in self.capabilities(operation)
+
     def believable(self, body: Any) -> Any:
         """The success body. Raises Unreadable where it says itself that nothing of it holds."""
         if "success_at" in self.raw and at(body, self.raw["success_at"]) not in (None, True):

@@ -17,6 +17,7 @@ from contracts.document import Document
 from providers.sdk import Provider
 
 GROUP = "payout_gateway.providers"
+CONTRACTS = Path(contracts.__file__).parent  # those of the built-in plugins
 
 
 @cache
@@ -35,8 +36,7 @@ def contract_folder(plugin: type[Provider]) -> Path | None:
     """Where a plugin's contract lies; None where it has none, and then none of its replies can be checked."""
     module = sys.modules[plugin.__module__].__file__
     beside = [Path(module).parent / "contract"] if module else []
-    shipped = Path(contracts.__file__).parent / plugin.name
-    return next((folder for folder in (*beside, shipped) if (folder / "openapi.yaml").is_file()), None)
+    return next((folder for folder in (*beside, CONTRACTS / plugin.name) if (folder / "openapi.yaml").is_file()), None)
 
 
 def contract_of(plugin: type[Provider]) -> Document | None:

@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from dataclasses import replace
+from itertools import chain
 from typing import Any
 
 from contracts.cases.amounts import amounts
 from contracts.cases.asking import NoCall, intents
 from contracts.cases.base import Base
 from contracts.cases.case import Case, Family, Intent
-from contracts.cases.changes import changes
+from contracts.cases.changes import WRONG, WRONG_IN_SHORT, changes, replaced
 from contracts.cases.making import Caller, Headers
 from contracts.cases.spelling import Number, encode
 from contracts.reading import Unreadable, load_json
@@ -23,6 +24,9 @@ MORE_HEADERS: Headers = (
 )
 
 
+NEW_WORDS = ("test_new_word", "TEST NEW WORD", "unknown")
+
+
 def examples(caller: Caller, base: Base) -> Iterator[Case]:
     yield caller.case(Family.EXAMPLES, base.label, base.raw, status=base.status, media=base.media)
 
@@ -30,18 +34,39 @@ def examples(caller: Caller, base: Base) -> Iterator[Case]:
 def changed(caller: Caller, base: Base) -> Iterator[Case]:
     """Variants, which the contract allows, and mutants, which it does not."""
     schema = caller.operation.responses[str(base.status)].content[base.media or ""].schema
+    rule = caller.mapping.operations[caller.operation.id]
+    in_short = base.status not in rule["success"] or caller.mapping.reads_nothing(caller.operation.id)
     yield _variant_or_mutant(caller, base, "everything", base.body)
-    for change in changes(caller.document, schema, base.body):
+    for change in changes(caller.document, schema, base.body, WRONG_IN_SHORT if in_short else WRONG):
         yield _variant_or_mutant(caller, base, change.label, change.body)
 
 
 def amounts_changed(caller: Caller, base: Base) -> Iterator[Case]:
-    """Amounts, asked for as they come back where a caller could ask so."""
+    """Amounts, asked for as they come back where a caller could ask so, and as the base has them."""
+    own = caller.mapping.subject.get("currency")
     for amount in amounts(caller.mapping, caller.operation.id, base.body):
         intent = _asking_so(caller, amount.body, amount.currency)
-        if intent is None and "settings" in caller.intent.arguments:
-            continue  # no caller could have asked for these
-        yield _variant_or_mutant(caller, base, amount.label, amount.body, intent, amount.currency)
+        if intent is not None:
+            yield _variant_or_mutant(caller, base, amount.label, amount.body, intent, amount.currency)
+        # Settings of one currency cannot be asked of a connection in another.
+        if intent != caller.intent and ("settings" not in caller.intent.arguments or amount.currency == own):
+            label = f"{amount.label}, not as it was asked"
+            yield _variant_or_mutant(caller, base, label, amount.body, caller.intent, amount.currency)
+
+
+def new_words(caller: Caller, base: Base) -> Iterator[Case]:
+    """States that no document has yet: the enums of answers are open, so that these are answers like any other."""
+    rule = caller.mapping.operations[caller.operation.id]
+    record = "payout_request" if caller.intent.capability == "list_requests" else "payout"
+    place = rule.get("payout_at", rule.get("items_at"))
+    if place is None or caller.mapping.reads_nothing(caller.operation.id):
+        return
+    first = (0,) if "items_at" in rule else ()
+    parts = (place.split("/")[1:], first, caller.mapping.raw[record]["status"].split("/")[1:])
+    for word in NEW_WORDS:
+        body = encode(replaced(base.body, tuple(chain(*parts)), word))
+        label = f"{base.label}: the status is {word}"
+        yield replace(caller.case(Family.VARIANTS, label, body, status=base.status, media=base.media), valid=True)
 
 
 def _asking_so(caller: Caller, body: Any, currency: str | None) -> Intent | None:
@@ -59,6 +84,17 @@ def _variant_or_mutant(
     args: dict[str, Any] = {"status": base.status, "media": base.media, "intent": intent, "currency": currency}
     case = caller.case(Family.VARIANTS, label, encode(body), **args)
     return case if case.valid else caller.case(Family.MUTANTS, label, case.body, **args)
+
+
+def among_others(caller: Caller, base: Base) -> Iterator[Case]:
+    """A look-up that finds other records, too."""
+    yield caller.case(
+        Family.VARIANTS,
+        f"{base.label}{', everything' if base.full else ''}: among others",
+        base.raw,
+        status=base.status,
+        media=base.media,
+    )
 
 
 def linked(caller: Caller, base: Base) -> Iterator[Case]:

@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
+from contracts.cases.case import CANARY
 from contracts.cases.schemas import Schema, branches, property_of, types_of, understood
 from contracts.cases.spelling import Number
 from contracts.document import Document
@@ -13,7 +14,7 @@ from contracts.document import Document
 Path = tuple[str | int, ...]
 
 UNKNOWN_WORD = "test_word_of_nobody"
-# Of every type, and at the edges of what readers of JSON take.
+# Of every type, and at the edges of what readers of JSON take. A refusal must not repeat what it refuses.
 WRONG: tuple[Any, ...] = (
     None,
     True,
@@ -35,9 +36,11 @@ WRONG: tuple[Any, ...] = (
     "x" * 10_000,
     [],
     {},
-    [1],
-    {"a": 1},
+    [CANARY],
+    {CANARY: CANARY},
 )
+# For what is read by its shape alone.
+WRONG_IN_SHORT: tuple[Any, ...] = (None, True, 0, 1.5, "", "TEST\x00\u202e😀", "x" * 10_000, [], {}, {CANARY: CANARY})
 TIMES = (
     "2026-11-01T06:00:00+02:00",
     "2026-11-01T06:00:00.123456Z",
@@ -56,34 +59,39 @@ class Change(NamedTuple):
     body: Any
 
 
-def changes(document: Document, schema: Any, base: Any) -> Iterator[Change]:
-    """All single changes of a base. Raises NotUnderstood."""
-    for path, label, changed in _at(document, schema, base, (), "the body"):
+def changes(document: Document, schema: Any, base: Any, wrong: tuple[Any, ...] = WRONG) -> Iterator[Change]:
+    """All single changes of a base; `wrong` may stand anywhere in it. Raises NotUnderstood."""
+    for path, label, changed in _Changes(document, wrong).at(schema, base, (), "the body"):
         yield Change(f"{'/'.join(map(str, path)) or 'the body'} {label}", replaced(base, path, changed))
 
 
-def _at(document: Document, node: Any, value: Any, path: Path, place: str) -> Iterator[tuple[Path, str, Any]]:
-    schema = understood(document, node, place)
-    for label, changed in _values(document, schema, value, place):
-        yield path, label, changed
-    if isinstance(value, dict):
-        for name, child in value.items():
-            inner = property_of(document, schema, name, value, place)
-            yield (*path, name), "is left out", DROPPED
-            yield from _at(document, inner, child, (*path, name), f"{place}/{name}")
-    if isinstance(value, list) and value:
-        yield from _at(document, schema.get("items", {}), value[0], (*path, 0), f"{place}/items")
-        if isinstance(value[-1], dict) and len(value) > 1:
-            yield from (((*path, len(value) - 1, name), "is left out", DROPPED) for name in value[-1])
+class _Changes:
+    def __init__(self, document: Document, wrong: tuple[Any, ...]) -> None:
+        self.document = document
+        self.wrong = wrong
 
+    def at(self, node: Any, value: Any, path: Path, place: str) -> Iterator[tuple[Path, str, Any]]:
+        """What may stand at one place and below it."""
+        schema = understood(self.document, node, place)
+        for label, changed in self._values(schema, value, place):
+            yield path, label, changed
+        if isinstance(value, dict):
+            for name, child in value.items():
+                inner = property_of(self.document, schema, name, value, place)
+                yield (*path, name), "is left out", DROPPED
+                yield from self.at(inner, child, (*path, name), f"{place}/{name}")
+        if isinstance(value, list) and value:
+            yield from self.at(schema.get("items", {}), value[0], (*path, 0), f"{place}/items")
+            if isinstance(value[-1], dict) and len(value) > 1:
+                yield from (((*path, len(value) - 1, name), "is left out", DROPPED) for name in value[-1])
 
-def _values(document: Document, schema: Schema, value: Any, place: str) -> Iterator[tuple[str, Any]]:
-    """What may stand in place of one value."""
-    yield from ((f"is {_brief(wrong)}", wrong) for wrong in WRONG)
-    for each in branches(document, schema, place):
-        yield from _edges(each)
-        yield from ((f"is the word {word}", word) for word in (*each.get("enum", ()), *each.get("x-known-values", ())))
-    yield from _other_spellings(schema, value)
+    def _values(self, schema: Schema, value: Any, place: str) -> Iterator[tuple[str, Any]]:
+        yield from ((f"is {_brief(wrong)}", wrong) for wrong in self.wrong)
+        for each in branches(self.document, schema, place):
+            yield from _edges(each)
+            words = (*each.get("enum", ()), *each.get("x-known-values", ()))
+            yield from ((f"is the word {word}", word) for word in words)
+        yield from _other_spellings(schema, value)
 
 
 def _edges(schema: Schema) -> Iterator[tuple[str, Any]]:
@@ -110,6 +118,7 @@ def _other_spellings(schema: Schema, value: Any) -> Iterator[tuple[str, Any]]:
         yield "has a space before it", f" {value}"
         yield "has a line end after it", f"{value}\n"
         yield "is longer by one", f"{value}1"
+        yield "begins with a one more", f"1{value}"
     if isinstance(value, bool):
         yield "is the other flag", not value
     elif isinstance(value, int | float):

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from itertools import chain
+
+import jsonschema_rs
 
 from contracts.cases import answers, broken
 from contracts.cases.asking import intents
@@ -12,6 +14,7 @@ from contracts.cases.base import Base, bases
 from contracts.cases.case import Case
 from contracts.cases.changes import replaced
 from contracts.cases.making import Caller
+from contracts.cases.schemas import NotUnderstood
 from contracts.document import Document, Operation
 from contracts.mapping import Mapping
 from contracts.reading import at
@@ -19,8 +22,20 @@ from contracts.reading import at
 
 def generate(document: Document, mapping: Mapping) -> Iterator[Case]:
     """All cases, without one that only repeats another's answer to the same call. Raises NotUnderstood."""
+    try:
+        yield from _different(_all(document, mapping))
+    except jsonschema_rs.ValidationError as error:  # the validator knows the contract's formats, or refuses it
+        raise NotUnderstood(f"the generator does not understand the contract: {error.message}") from None
+
+
+def _all(document: Document, mapping: Mapping) -> Iterator[Case]:
+    for operation in document.operations.values():
+        yield from _Cases(document, mapping, operation).all()
+
+
+def _different(cases: Iterable[Case]) -> Iterator[Case]:
     seen = set()
-    for case in chain.from_iterable(_Cases(document, mapping, each).all() for each in document.operations.values()):
+    for case in cases:
         answer = (case.status, case.body, case.headers, case.fault)
         key = (case.operation, case.capability, case.currency, case.minted, *answer)
         if key not in seen:
@@ -57,6 +72,7 @@ class _Cases:
         for base in self.successes:
             for caller in self._callers(base):
                 yield from self._success(caller)
+                yield from answers.among_others(caller, base)
         for caller in self._first_callers().values():
             yield from self._once(caller)
             for base in self.errors:
@@ -97,6 +113,7 @@ class _Cases:
         yield from broken.transport(caller)
         if caller.base.is_json:
             yield from answers.amounts_changed(caller, caller.base)
+            yield from answers.new_words(caller, caller.base)
             yield from answers.linked(caller, caller.base)
         if self.tokens and caller.intent.capability != "login":
             yield from broken.minted(caller, caller.base)

@@ -6,6 +6,7 @@ import click
 
 from gateway.conformance.drifting import drift_command
 from gateway.conformance.random_commands import fuzz, requests
+from gateway.conformance.strength.command import strength
 from gateway.conformance.testing import test
 
 
@@ -15,6 +16,7 @@ def contracts() -> None:
 
 
 contracts.add_command(drift_command)
+contracts.add_command(strength)
 contracts.add_command(test)
 contracts.add_command(requests)
 contracts.add_command(fuzz)

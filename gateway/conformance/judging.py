@@ -16,18 +16,22 @@ from gateway.conformance.words import in_words
 from gateway.upstream import Answered, Contradicted, NotSent, Outcome, Refused
 from providers.sdk import Call, Effect, PayoutStatus, RequestStatus
 
-_FINAL = {"completed", "rejected", "failed", "cancelled"}
+LONGEST = 300  # characters of a message
 
 
 @dataclass(frozen=True, slots=True)
 class Observed:
-    """What came: the outcome, how many requests left beside logins, and what was logged meanwhile."""
+    """What came: the outcome, how many requests left beside logins, and what was logged meanwhile.
+
+    `bare`: how many of those requests carried no token, though one was minted.
+    """
 
     outcome: Outcome[Any]
     sends: int
     effect: Effect
     logged: tuple[str, ...] = ()
     logins: int = 0
+    bare: int = 0
 
 
 def kind_of(outcome: Outcome[Any]) -> str:
@@ -77,6 +81,8 @@ def _details(case: Case, expected: Expected, observed: Observed) -> Iterator[str
         yield f"sent {observed.sends} times"
     if case.minted and observed.logins != max(1, expected.sends):
         yield f"logged in {observed.logins} times"
+    if observed.bare:
+        yield "a request went out without the minted token"
     if isinstance(outcome, Answered):
         wrong = difference(in_words(outcome.result), expected.result)
         if wrong:
@@ -107,8 +113,9 @@ def _invariants(case: Case, observed: Observed, secrets: Iterable[str]) -> Itera
         status = getattr(item, "status", None)
         if status is not None and not isinstance(status, (PayoutStatus, RequestStatus)):
             yield f"{status!r} is no status"
-        if status == "unknown" and status in _FINAL:
-            yield "an unknown word is final"
+    message = outcome.evidence.detail
+    if message is not None and not (message.isascii() and message.isprintable() and len(message) <= LONGEST):
+        yield f"the message is not one short line of plain text: {message!r:.300}"
     text = "\n".join((repr(outcome), _encoded(result), *observed.logged))
     yield from (f"a secret shows: {secret[:9]}…" for secret in secrets if secret in text)
 

@@ -9,18 +9,20 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass, field
-from itertools import cycle, islice
+from dataclasses import dataclass, field, replace
+from itertools import islice
 from typing import Any
 from urllib.parse import parse_qsl
 
 import httpx
 
-from contracts.carrying import Terms, Unfit, Unoffered, Want, wanted
-from contracts.cases import Case, Intent
+from contracts.authentication import wrong_credentials
+from contracts.carrying import Want
+from contracts.cases import Case
 from contracts.closed_world import Sent, credential_headers, departures
 from contracts.comparing import differences, shown
 from contracts.intents import Ask, asks
+from gateway.conformance.calls import Wrong, built, declared, judged
 from gateway.conformance.connecting import Connection, connections, native_ids
 from gateway.conformance.door import let_in
 from gateway.conformance.line import Line, new_client
@@ -28,7 +30,7 @@ from gateway.conformance.report import Failure
 from gateway.conformance.running import BASE_URL, Progress, documented_successes
 from gateway.conformance.subject import Subject
 from gateway.upstream import Upstream
-from providers.sdk import Call, FieldRefused, NotOffered, Provider
+from providers.sdk import Call, Provider
 
 SEED = 20261120
 OTHER_TENANT = "test-tenant-2"
@@ -52,10 +54,6 @@ class Requests:
     @property
     def total(self) -> int:
         return sum(self.counts.values()) + len(self.failures)
-
-
-class Wrong(Exception):
-    """What a plugin did with an ask is not what the documents say."""
 
 
 def run_requests(
@@ -88,24 +86,25 @@ class _Asking:
     async def all(
         self, count: int, seed: int, only: int | None, stop_at_first: bool, progress: Progress | None
     ) -> None:
+        numbers = range(count) if only is None else range(only, only + 1)
         async with new_client(self.line) as client:
-            ways = cycle(list(connections(self.subject, client)))
-            for number, (ask, connection) in enumerate(zip(self._asks(count, seed), ways, strict=False)):
-                if only is None or only == number:
-                    await self._judge(number, ask.over(connection.terms.currency), connection)
+            ways = list(connections(self.subject, client))
+            for number, ask in zip(numbers, islice(self._asks(seed), numbers.start, None), strict=False):
+                connection = ways[number % len(ways)]
+                await self._judge(number, ask.over(connection.terms.currency), connection)
                 if progress is not None:
                     progress(number + 1)
                 if stop_at_first and self.report.failures:
                     return
 
-    def _asks(self, count: int, seed: int) -> Iterator[Ask]:
+    def _asks(self, seed: int) -> Iterator[Ask]:
         offered = [capability for capability, _ in self.subject.mapping.unified()]
         home = self.subject.currency is not None
-        return islice(asks(offered, native_ids(self.subject), seed, home=home), count)
+        return asks(offered, native_ids(self.subject), seed, home=home)
 
     async def _judge(self, number: int, ask: Ask, connection: Connection) -> None:
         try:
-            await self._put(number, ask, connection)
+            await self._put(ask, connection)
         except Wrong as wrong:
             self._failed(number, ask, str(wrong))
         except Exception as error:
@@ -116,28 +115,37 @@ class _Asking:
             Failure(f"requests/{ask.capability}/{number}", f"{dict(ask.words)}"[:1000], got[:1000])
         )
 
-    async def _put(self, number: int, ask: Ask, connection: Connection) -> None:
+    async def _put(self, ask: Ask, connection: Connection) -> None:
         first, second = connection.ways
         intent = let_in(first.provider, ask)
         if intent is None:
             self.report.turned_away += 1
             return
-        right = _right(connection.terms, ask)
-        call = _built(first.provider, intent, right)
+        right = judged(connection.terms, ask)
+        call = built(first.provider, intent, right)
         if call is None or not isinstance(right, Want):
             self.report.refused += 1
             return
         sent = await self._sent(first, call)
         self._compare(call, sent, right)
+        self._authenticated(first, sent)
         self._name(first.provider, ask, right)
-        await self._repeat(first if number % 2 else second, ask, sent)
+        self._rebuild(first.provider, ask, call)
+        await self._repeat(second, ask, sent)
         self.report.sent += 1
 
     def _compare(self, call: Call[Any], sent: Sent, want: Want) -> None:
         document = self.subject.document
         faults = [f"{place}: {message}" for place, message in departures(document, sent)]
         faults += differences(want.places, shown(document, sent))
-        faults += _declared(call, want)
+        faults += declared(call, want)
+        if faults:
+            raise Wrong("; ".join(faults))
+
+    def _authenticated(self, way: Upstream, sent: Sent) -> None:
+        held = {name: getattr(way.credentials, name).reveal() for name in way.credentials.__struct_fields__}
+        token = way.token.value.reveal() if way.token else None
+        faults = list(wrong_credentials(self.subject.mapping.raw["authentication"], held, token, sent, way.clock()))
         if faults:
             raise Wrong("; ".join(faults))
 
@@ -151,12 +159,15 @@ class _Asking:
         if want.effect == "create" and provider.reference(OTHER_TENANT, mine) == want.reference:
             raise Wrong(f"{mine!r} becomes {want.reference!r} for every tenant")
 
+    def _rebuild(self, provider: Provider, ask: Ask, before: Call[Any]) -> None:
+        """The same ask again becomes the same call."""
+        again = replace(_again(provider, ask), reads=before.reads)
+        if again != before:
+            raise Wrong(f"the same ask again is another call: {again}, after {before}")
+
     async def _repeat(self, way: Upstream, ask: Ask, before: Sent) -> None:
-        """The same ask again, later, by the same process or by another, leaves as the same request."""
-        intent = let_in(way.provider, ask)
-        if intent is None:
-            raise Wrong("the same ask again is turned away")
-        again = await self._sent(way, intent.call(way.provider))
+        """The same ask again, later and by another process, leaves as the same request."""
+        again = await self._sent(way, _again(way.provider, ask))
         if self._lasting(again) != self._lasting(before):
             raise Wrong(f"the same ask again is another request: {again}, after {before}")
 
@@ -190,61 +201,16 @@ class _Asking:
         return self.answers.get(match[0].id if match else "") or next(iter(self.answers.values()))
 
 
-def _right(terms: Terms, ask: Ask) -> Want | Unfit | Unoffered:
-    try:
-        return wanted(terms, ask)
-    except (Unfit, Unoffered) as refusal:
-        return refusal
-
-
-def _built(provider: Provider, intent: Intent, right: Want | Unfit | Unoffered) -> Call[Any] | None:
-    """The call; None where it was refused, and rightly. Raises Wrong."""
-    try:
-        call = intent.call(provider)
-    except FieldRefused as refused:
-        if not isinstance(right, Unfit) or not any(_names(refused.pointer, each) for each in right.fields):
-            raise Wrong(f"refused at {refused.pointer}; {_said(right)}") from None
-        return None
-    except NotOffered as refused:
-        if not isinstance(right, Unoffered):
-            raise Wrong(f"{refused.capability} is not offered; {_said(right)}") from None
-        return None
-    if not isinstance(right, Want):
-        raise Wrong(f"it becomes a request; {_said(right)}")
-    return call
-
-
-def _said(right: Want | Unfit | Unoffered) -> str:
-    match right:
-        case Want():
-            return f"{right.operation.id} carries it: {right.places}"
-        case Unfit():
-            return f"no documented request can carry {right}"
-        case _:
-            return "the documents offer no such call"
-
-
-def _names(pointer: str, field: str) -> bool:
-    return not field or (pointer + "/").startswith(field + "/") or (field + "/").startswith(pointer + "/")
-
-
-def _declared(call: Call[Any], want: Want) -> Iterator[str]:
-    """What the call says of itself, and must be true of the request."""
-    if call.operation != want.operation.id:
-        yield f"it calls itself {call.operation}, and is {want.operation.id}"
-    if call.effect != want.effect:
-        yield f"its effect is declared {call.effect}, and is {want.effect}"
-    if call.success != want.success:
-        yield f"it takes {sorted(call.success)} for a success; documented: {sorted(want.success)}"
-    if set(call.carried) != want.carried:
-        yield f"it says that it carries {sorted(call.carried)}, and carries {sorted(want.carried)}"
-    if call.effect != "read" and call.reference != want.reference:
-        yield f"its reference is {call.reference!r}, and {want.reference!r} was sent"
+def _again(provider: Provider, ask: Ask) -> Call[Any]:
+    intent = let_in(provider, ask)
+    if intent is None:
+        raise Wrong("the same ask again is turned away")
+    return intent.call(provider)
 
 
 def sent_of(request: httpx.Request) -> Sent:
     """What left, in the contract's terms. Raises Wrong where it went to another server."""
-    if not str(request.url).startswith(BASE_URL):
+    if f"{request.url.scheme}://{request.url.netloc.decode()}" != BASE_URL:
         raise Wrong(f"it went to {request.url.host}")
     path, _, query = request.url.raw_path.decode().partition("?")
     pairs = parse_qsl(query, keep_blank_values=True, strict_parsing=bool(query))

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import logging
 import time
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterable
 from functools import lru_cache
 from typing import Any
 
@@ -17,13 +15,14 @@ from contracts.coverage import Coverage
 from contracts.document import Document
 from contracts.expect import FILES, Expected, expect
 from contracts.mapping import Mapping
+from gateway.conformance.hearing import heard
 from gateway.conformance.judging import Observed, call_faults, faults_of
 from gateway.conformance.line import Line, new_client
 from gateway.conformance.report import Failure, Report
 from gateway.conformance.subject import Subject
 from gateway.upstream import Answered, Evidence, Outcome, Upstream, UpstreamFailed
 from gateway.upstream.retrying import RetryBudget
-from providers.sdk import Call, ListQuery, Provider
+from providers.sdk import Call, ListQuery, Provider, Token
 
 BASE_URL = "https://provider.example.test"
 NOW = 1_790_000_000.0  # seconds of the epoch; cases do not depend on the day
@@ -76,7 +75,7 @@ class _Runner:
 
     async def all(self, cases: Iterable[Case], stop_at_first: bool, progress: Progress) -> None:
         async with new_client(self.line) as self.client:
-            with _heard(self.logged):
+            with heard(self.logged):
                 for case in cases:
                     self._count(case, await self._failure(case))
                     progress(self.report.total)
@@ -115,7 +114,7 @@ class _Runner:
     async def _send(self, provider: Provider, case: Case, call: Call[Any]) -> Observed:
         upstream = self._upstream(provider, case)
         outcome = await (opened(upstream, call) if case.capability in FILES else upstream.send(call))
-        return self._observed(outcome, call)
+        return self._observed(outcome, call, upstream)
 
     async def _log_in(self, provider: Provider, case: Case) -> Observed:
         """A login is seen by the call behind it: whether that goes out, and with which token."""
@@ -124,7 +123,7 @@ class _Runner:
         outcome: Outcome[Any] = await upstream.send(call)
         if isinstance(outcome, Answered):
             outcome = Answered(outcome.evidence, upstream.token)
-        return self._observed(outcome, call)
+        return self._observed(outcome, call, upstream)
 
     def _credentials(self, case: Case) -> Any:
         return self.subject.minted if case.minted or case.capability == "login" else self.subject.direct
@@ -134,10 +133,12 @@ class _Runner:
         held = self._credentials(case)
         return [CANARY, *(getattr(held, name).reveal() for name in held.__struct_fields__)]
 
-    def _observed(self, outcome: Outcome[Any], call: Call[Any]) -> Observed:
+    def _observed(self, outcome: Outcome[Any], call: Call[Any], upstream: Upstream) -> Observed:
         """Every request that left counts, wherever it went."""
-        logins = sum(self._is_login(request) for request in self.line.sent)
-        return Observed(outcome, len(self.line.sent) - logins, call.effect, tuple(self.logged), logins)
+        asked = [request for request in self.line.sent if not self._is_login(request)]
+        logins = len(self.line.sent) - len(asked)
+        bare = sum(not _carries(request, upstream.token) for request in asked)
+        return Observed(outcome, len(asked), call.effect, tuple(self.logged), logins, bare)
 
     def _is_login(self, request: httpx.Request) -> bool:
         match = self.subject.document.match(request.method, request.url.path)
@@ -161,6 +162,10 @@ class _Runner:
         return case if asked == case.operation else self.documented[asked]
 
 
+def _carries(request: httpx.Request, token: Token | None) -> bool:
+    return token is None or any(token.value.reveal() in value for value in request.headers.values())
+
+
 @lru_cache(maxsize=16)
 def documented_successes(document: Document, mapping: Mapping) -> dict[str, Case]:
     """One documented success of each operation, by its id."""
@@ -174,26 +179,3 @@ async def opened(upstream: Upstream, call: Call[Any]) -> Outcome[Any]:
     except UpstreamFailed as failed:
         return failed.outcome
     return Answered(Evidence(True, 200), b"".join([chunk async for chunk in stream.chunks]))
-
-
-@contextlib.contextmanager
-def _heard(logged: list[str]) -> Iterator[None]:
-    """Collects every log record, of any level; httpx is as quiet as in production, where its lines would hold URLs."""
-    root, handler, level = logging.getLogger(), _Hearing(logged), logging.getLogger().level
-    logging.getLogger("httpx").setLevel(logging.WARNING)
-    root.addHandler(handler)
-    root.setLevel(logging.DEBUG)
-    try:
-        yield
-    finally:
-        root.setLevel(level)
-        root.removeHandler(handler)
-
-
-class _Hearing(logging.Handler):
-    def __init__(self, logged: list[str]) -> None:
-        super().__init__()
-        self._logged = logged
-
-    def emit(self, record: logging.LogRecord) -> None:
-        self._logged.append(record.getMessage())

@@ -5,12 +5,15 @@ from __future__ import annotations
 import collections.abc
 import importlib
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
 
 import msgspec
+from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, generate_private_key
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.asymmetric.rsa import generate_private_key as generate_rsa_key
+from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 from contracts.document import Document
@@ -116,11 +119,24 @@ class Subject:
         return next((each for each in self.credentials if (made.login(each) is not None) == minted), None)
 
 
+_GENERATE: dict[str, collections.abc.Callable[[], PrivateKeyTypes]] = {
+    "ed25519": Ed25519PrivateKey.generate,
+    "p256": lambda: generate_private_key(SECP256R1()),
+    "rsa": lambda: generate_rsa_key(65537, 2048),
+}
+
+
 def _value(given: Any) -> str:
-    return given if isinstance(given, str) else new_key()
+    return given if isinstance(given, str) else _kept_key(given["generate"])
 
 
-def new_key() -> str:
-    """An Ed25519 key in PEM, made anew each time."""
-    key = Ed25519PrivateKey.generate()
+@cache
+def _kept_key(kind: str) -> str:
+    """One for the process: an RSA key takes a while."""
+    return new_key(kind)
+
+
+def new_key(kind: str = "ed25519") -> str:
+    """A private key in PEM."""
+    key = _GENERATE[kind]()
     return key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode()

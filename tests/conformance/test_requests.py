@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from copy import deepcopy
 from dataclasses import replace
 
 import pytest
 
+from contracts.mapping import Mapping
 from gateway.conformance.requests import run_requests
 from gateway.conformance.subject import Subject
 from gateway.plugins import installed
@@ -28,6 +30,14 @@ def test_a_plugin_that_sends_something_wrong_is_named(wrong: WrongPlugin) -> Non
     (failure,) = run_requests(subject, SHARE, stop_at_first=True).failures
     assert failure.case.startswith(f"requests/{wrong.capability}/")
     assert wrong.says in failure.got
+
+
+def test_a_field_that_nobody_carries_or_keeps_must_be_refused() -> None:
+    subject = Subject.installed("ledger")
+    raw = deepcopy(subject.mapping.raw)
+    raw["operations"]["approve_payout"]["refuses"].remove("notes")
+    (failure,) = run_requests(replace(subject, mapping=Mapping(raw)), SHARE, stop_at_first=True).failures
+    assert "no documented request can carry /notes" in failure.got
 
 
 def test_one_ask_can_be_put_again() -> None:

@@ -130,6 +130,16 @@ class NamesEachTryAnew(TokenIo):
         return super().reference(tenant, f"{reference}{next(self._tries)}")
 
 
+@wrong("complete", "another call")
+class CountsItsCalls(Heldsway):
+    _calls = 0
+
+    def complete(self, id: str, mark: Mark) -> Call[Payout | None]:
+        self._calls += 1
+        call = super().complete(id, mark)
+        return replace(call, headers=(("Idempotency-Key", f"test-{self._calls}"),)) if self._calls % 2 == 0 else call
+
+
 @wrong("create", "another request")
 class ForgetsTheReferenceWithItsProcess(TokenIo):
     """Every process makes references of its own: a lost journal would pay twice."""

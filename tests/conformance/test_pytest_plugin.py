@@ -1,0 +1,108 @@
+"""The author of an outside plugin runs the suite with one line of pytest."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from gateway.plugins import CONTRACTS
+
+RIGHT = '''
+"""A payout provider of somebody else's, which nothing has registered."""
+
+from providers.ledger import Ledger
+
+
+class AcmePay(Ledger):
+    name = "acmepay"
+'''
+WRONG = (
+    RIGHT
+    + """
+    def status(self, word):
+        return self.statuses[word.strip().lower()]
+"""
+)
+
+
+@pytest.fixture
+def package(tmp_path: Path) -> Path:
+    """A package outside of this one, with its contract beside it."""
+    folder = tmp_path / "acme_payouts"
+    contract = folder / "contract"
+    contract.mkdir(parents=True)
+    (folder / "__init__.py").write_text(RIGHT)
+    for name in ("openapi.yaml", "mapping.yaml"):
+        shutil.copy(CONTRACTS / "ledger" / name, contract / name)
+    mapping = contract / "mapping.yaml"
+    mapping.write_text(mapping.read_text().replace("provider: ledger", "provider: acmepay"))
+    return tmp_path
+
+
+def run_pytest(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """pytest in a process and a folder of its own, with the plugin as the package installs it."""
+    paths = (str(folder), *filter(None, os.environ.get("PYTHONPATH", "").split(os.pathsep)))
+    command = [sys.executable, "-m", "pytest", "-p", "gateway.conformance.pytest_plugin", "-p", "no:cacheprovider"]
+    return subprocess.run(
+        [*command, "--rootdir", str(folder), *arguments],
+        cwd=folder,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(paths)},
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+
+
+ONE_LINE = ("--provider", "acme_payouts:AcmePay", "--contract", "acme_payouts/contract")
+
+
+def test_one_line_runs_everything_for_an_outside_plugin(package: Path) -> None:
+    done = run_pytest(package, *ONE_LINE, "-q")
+    assert done.returncode == 0, done.stdout + done.stderr
+    passed = int(done.stdout.split(" passed")[0].rpartition("\n")[2])
+    assert passed > 100
+
+
+def test_a_broken_plugin_fails_and_its_case_is_named(package: Path) -> None:
+    (package / "acme_payouts" / "__init__.py").write_text(WRONG)
+    done = run_pytest(package, *ONE_LINE, "-k", "get_payout and 200")
+    assert done.returncode == 1, done.stdout
+    assert "get_payout.get/200/variants/approved: status is an unknown word" in done.stdout
+    assert "KeyError escaped" in done.stdout
+    assert "FAILED" in done.stdout
+    assert "1 passed" not in done.stdout.splitlines()[-1].split(",")[0]
+
+
+def test_tests_of_the_authors_own_run_beside_it(package: Path) -> None:
+    (package / "test_own.py").write_text("def test_own():\n    pass\n")
+    done = run_pytest(package, *ONE_LINE, "-q", "-k", "test_own or coverage")
+    assert done.returncode == 0, done.stdout
+    assert "2 passed" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("--provider", "acme_payouts:Nobody", "--contract", "acme_payouts/contract"), "cannot be loaded"),
+        (("--provider", "acme_payouts:AcmePay"), "needs --contract"),
+        (("--provider", "acme_payouts:AcmePay", "--contract", "acme_payouts"), "holds no openapi.yaml"),
+        (("--provider", "nobody"), "no provider 'nobody' is installed"),
+    ],
+)
+def test_what_cannot_be_tested_is_said_in_words(package: Path, arguments: tuple[str, ...], said: str) -> None:
+    done = run_pytest(package, *arguments)
+    assert done.returncode == 4, done.stdout + done.stderr
+    assert said in done.stderr
+
+
+def test_without_a_provider_pytest_is_what_it_was(package: Path) -> None:
+    (package / "test_own.py").write_text("def test_own():\n    pass\n")
+    done = run_pytest(package, "-q")
+    assert done.returncode == 0, done.stdout
+    assert "1 passed" in done.stdout
