@@ -1,7 +1,6 @@
 """The one request that an ask must become, worked out from mapping and contract, without any code of a plugin.
 
-want = wanted(terms, ask)                       # or Unoffered, or Unfit with the fields that may be named
-faults = differences(want, shown(document, sent))
+`wanted(terms, ask)` gives it, or raises: Unoffered, or Unfit with the fields of which a refusal must name one.
 """
 
 from __future__ import annotations
@@ -16,7 +15,7 @@ from typing import Any, NamedTuple
 from contracts.closed_world import departures
 from contracts.comparing import Maybe
 from contracts.composing import composed
-from contracts.document import Document, Operation, Parameter
+from contracts.document import Document, Operation
 from contracts.intents import Ask
 from contracts.mapping import Mapping as Oracle
 from contracts.reading import DIGITS, pointers
@@ -81,7 +80,7 @@ class _Carrying:
         fields = {field: self._place(field, entry) for field, entry in self.rule["carries"].items()}
         values = {field: self._value(field, place) for field, place in fields.items()}
         places = {fields[field]: value for field, value in values.items() if value is not None}
-        places |= self._given_by_the_connection(places)
+        places |= self._given_by_the_connection()
         unfit = frozenset(self._unfit(fields, places))
         if unfit:
             raise Unfit(unfit)
@@ -131,10 +130,10 @@ class _Carrying:
         digits = DIGITS.get(money["currency"], 2) if decimal else 0
         return Decimal(f"{money['minor_units']}E-{digits}")  # not scaleb: it rounds to 28 digits
 
-    def _limit(self, asked: int | None, place: str) -> list[str]:
+    def _limit(self, asked: int | None, place: str) -> list[str] | None:
         """The caller's limit, lowered to the provider's; a look-up asks for as many as there may be."""
-        most = self._schema(place).get("maximum", asked)
-        return [str(most if asked is None else min(asked, most))]
+        bounds = [each for each in (asked, self._schema(place).get("maximum")) if each is not None]
+        return [str(min(bounds))] if bounds else None
 
     def _status(self, asked: Sequence[str], place: str) -> Any:
         """The provider's words for some statuses, where they say exactly what was asked, or nothing."""
@@ -148,13 +147,11 @@ class _Carrying:
         return words if schema.get("type") == "array" or len(asked) == 1 else Maybe(words)
 
     def _schema(self, place: str) -> Any:
-        return self.terms.document.resolve(self._parameter(place).schema)
+        """That of a parameter; empty where the contract has no such one."""
+        named = {f"{each.where} {each.name}": each.schema for each in self.operation.parameters}
+        return self.terms.document.resolve(named.get(place, {}))
 
-    def _parameter(self, place: str) -> Parameter:
-        where, _, name = place.partition(" ")
-        return next(each for each in self.operation.parameters if (each.where, each.name) == (where, name))
-
-    def _given_by_the_connection(self, places: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+    def _given_by_the_connection(self) -> Iterator[tuple[str, Any]]:
         """What no caller says: the state that a call sets, the connection's settings, what is always sent."""
         if self.ask.capability in self.rule.get("sets", {}):
             yield self.rule["sets_at"], [self.rule["sets"][self.ask.capability]]

@@ -58,16 +58,18 @@ class Coverage:
         self.seen_pairs: set[Pair] = set()
         self._places: dict[str, Node] = {}
         self._roots = {pair: self._root(*pair) for pair in self.pairs if "json" in pair[2]}
-        self.ways = frozenset(self._ways())
+        self._reached_from = {pair: frozenset(_ways(root)) for pair, root in self._roots.items()}
+        self.ways = frozenset().union(*self._reached_from.values())
         self._pending = set(self.ways)
 
     def see(self, case: Case) -> None:
         pair = (case.operation, str(case.status), case.media or "")
         if pair in self.pairs:
             self.seen_pairs.add(pair)
-        root = self._roots.get(pair)
-        if root is not None and self._pending and len(case.body) < LONGEST:
-            self._look(root, case.body)
+        # A body that can show nothing new is not even read.
+        news = not self._pending.isdisjoint(self._reached_from.get(pair, ()))
+        if news and len(case.body) < LONGEST:
+            self._look(self._roots[pair], case.body)
 
     @property
     def locations(self) -> tuple[int, int]:
@@ -138,15 +140,17 @@ class Coverage:
                 node.beside.append(self._node(branch, f"{place}/{keyword}/{number}"))
         return node
 
-    def _ways(self) -> Iterator[tuple[str, bool]]:
-        seen: set[int] = set()
-        waiting = list(self._roots.values())
-        while waiting:
-            node = waiting.pop()
-            if id(node) not in seen:
-                seen.add(id(node))
-                waiting += [*node.properties.values(), *node.beside, *([node.items] if node.items else [])]
-                yield from ((check.location, way) for check in node.checks for way in check.ways)
+
+def _ways(root: Node) -> Iterator[tuple[str, bool]]:
+    """Everything that is asserted at a place and below it, once for each way that it can be seen."""
+    seen: set[int] = set()
+    waiting = [root]
+    while waiting:
+        node = waiting.pop()
+        if id(node) not in seen:
+            seen.add(id(node))
+            waiting += [*node.properties.values(), *node.beside, *([node.items] if node.items else [])]
+            yield from ((check.location, way) for check in node.checks for way in check.ways)
 
 
 def _pairs(document: Document) -> list[Pair]:

@@ -1,7 +1,7 @@
 """What callers may ask of a provider, in the words of the unified API: wider than any provider accepts.
 
 First every boundary value, one at a time beside values that most providers take; then mixtures of all, without end.
-The same seed gives the same intents for ever.
+The same seed gives the same asks for ever.
 """
 
 from __future__ import annotations

@@ -98,7 +98,8 @@ class Mapping:
         return body
 
     def payout(self, native: Any, currency: str | None, lacks: Sequence[str] = ()) -> Shape:
-        return self.record(self.raw["payout"], self.raw["statuses"], native, currency, lacks)
+        found = self.record(self.raw["payout"], self.raw["statuses"], native, currency, lacks)
+        return {**found, "extensions": {} if "extensions" in lacks else self._extensions(native, found["amount"])}
 
     def request(self, native: Any, currency: str | None) -> Shape:
         return self.record(self.raw["payout_request"], self.raw["request_statuses"], native, currency)
@@ -118,7 +119,6 @@ class Mapping:
         found["payee"] = self._payee(places.get("payee", {}), native)
         period = places.get("period", {})
         found["period"] = {each: text(at(native, place)) for each, place in period.items()} or None
-        found["extensions"] = self._extensions(native)
         return found
 
     def section(self, section: str, native: Any, currency: str | None) -> Shape:
@@ -148,9 +148,13 @@ class Mapping:
             return None
         return self.money(at(native, places["amount"]), native, currency)
 
-    def _extensions(self, native: Any) -> Shape:
-        """What people may see beside the unified fields; a number is one that is whole."""
-        shown = {each: at(native, place) for each, place in self.raw["extensions"].items()}
+    def _extensions(self, native: Any, amount: object) -> Shape:
+        """What people see beside the unified fields; a number is one that is whole.
+
+        What stands in the amount's place is shown where it is no money.
+        """
+        taken = self.raw["payout"].get("amount") if amount is not None else None
+        shown = {each: at(native, place) for each, place in self.raw["extensions"].items() if place != taken}
         return {each: _whole_or_as_it_is(value) for each, value in shown.items()}
 
     def _payee(self, places: Any, native: Any) -> Shape:

@@ -127,7 +127,7 @@ def _other_spellings(schema: Schema, value: Any) -> Iterator[tuple[str, Any]]:
         yield "is spelt with an exponent", Number(f"{value:.0f}e0")
         yield "has 5,000 digits", Number("9" * 5000)
     if isinstance(value, dict):
-        yield "has a field more", {**value, "test_field_of_nobody": [UNKNOWN_WORD]}
+        yield "has a field more", {**value, "test_field_of_nobody": CANARY}
     if isinstance(value, list) and value:
         yield "holds its first item twice", [value[0], value[0]]
         yield "holds its first item alone", value[:1]

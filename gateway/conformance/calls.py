@@ -30,9 +30,11 @@ def built(provider: Provider, intent: Intent, right: Want | Unfit | Unoffered) -
     except FieldRefused as refused:
         if not isinstance(right, Unfit) or not any(_names(refused.pointer, each) for each in right.fields):
             raise Wrong(f"refused at {refused.pointer}; {_said(right)}") from None
+        if not isinstance(refused.message, str) or not refused.message:
+            raise Wrong(f"refused at {refused.pointer} without a word about what would be accepted") from None
         return None
     except NotOffered as refused:
-        if not isinstance(right, Unoffered):
+        if not isinstance(right, Unoffered) or refused.capability != intent.capability:
             raise Wrong(f"{refused.capability} is not offered; {_said(right)}") from None
         return None
     if not isinstance(right, Want):

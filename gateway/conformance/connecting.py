@@ -67,7 +67,7 @@ def _configurations(subject: Subject) -> Iterator[msgspec.Struct]:
 
 
 def _choices(kind: Any) -> list[Any]:
-    """Values of a setting's type: none, each word of a closed list, or some text."""
+    """Values of a setting's type: none, each word of a closed list, both flags, or some text."""
     described = msgspec.inspect.type_info(kind)
     parts = described.types if isinstance(described, msgspec.inspect.UnionType) else (described,)
     found: list[Any] = []
@@ -76,6 +76,8 @@ def _choices(kind: Any) -> list[Any]:
             found.append(None)
         if isinstance(part, msgspec.inspect.LiteralType):
             found.extend(part.values)
+        if isinstance(part, msgspec.inspect.BoolType):
+            found.extend((False, True))
         if isinstance(part, msgspec.inspect.StrType):
             found.append("test-setting-1")
     return found

@@ -138,11 +138,15 @@ def difference(read: Any, wanted: Any) -> str:
     return "" if type(read) is type(wanted) and read == wanted else f"read {read!r:.200}, expected {wanted!r:.200}"
 
 
+def _without_nulls(extensions: Any) -> dict[str, Any]:
+    return {key: value for key, value in (extensions or {}).items() if value is not None}
+
+
 def _fields_differ(read: dict[str, Any], wanted: dict[str, Any]) -> str:
     for name in wanted.keys() | read.keys():
         got, right = read.get(name), wanted.get(name)
-        if name == "extensions":  # an allow-list: not all of it need be shown
-            right = {key: value for key, value in (right or {}).items() if key in (got or {})}
+        if name == "extensions":  # what is null may be left out
+            got, right = _without_nulls(got), _without_nulls(right)
         if got != right or isinstance(got, bool) != isinstance(right, bool):
             return f"{name} is read as {got!r:.200}, and is {right!r:.200}"
     return ""

@@ -3,7 +3,7 @@
     pytest --provider my_package.acmepay:AcmePay --contract my_package/contract
 
 `--contract` is the folder of openapi.yaml and mapping.yaml. An installed provider goes by its name alone. One test
-stands for an operation, a status and a family; its cases run inside of it.
+stands for an operation, a status and a family; its cases run inside of it. Two more ask and answer at random.
 """
 
 from __future__ import annotations
@@ -27,6 +27,8 @@ class CaseFailed(Exception):
 def pytest_addoption(parser: pytest.Parser) -> None:
     group = parser.getgroup("payout gateway")
     group.addoption("--provider", metavar="MODULE:CLASS", help="Test this payout provider plugin against its contract.")
+    group.addoption("--asks", type=int, default=2_500, metavar="N", help="How many asks at random.")
+    group.addoption("--replies", type=int, default=5_000, metavar="N", help="How many broken replies at random.")
     group.addoption("--contract", metavar="FOLDER", help="Where its openapi.yaml and mapping.yaml stand.")
 
 
@@ -64,6 +66,9 @@ class _Suite(pytest.Collector):
         for name, group in groupby(sorted(cases, key=_name), key=_name):
             yield _Group.from_parent(self, name=name, cases=list(group))
         yield _Reached.from_parent(self, name="coverage", cases=cases)
+        yield _Agreeing.from_parent(self, name="mapping", cases=[])
+        for name in ("requests", "fuzz"):
+            yield _AtRandom.from_parent(self, name=name, cases=[])
 
 
 def _name(case: Case) -> str:
@@ -108,3 +113,29 @@ class _Reached(_Group):
             coverage.see(case)
         if coverage.missing:
             raise CaseFailed("\n".join(coverage.missing))
+
+
+class _Agreeing(_Group):
+    """Contract and mapping speak of the same things."""
+
+    def runtest(self) -> None:
+        from contracts.agreement import disagreements
+
+        found = disagreements(self.subject.document, self.subject.mapping)
+        if found:
+            raise CaseFailed("\n".join(found))
+
+
+class _AtRandom(_Group):
+    """What a plugin sends, or reads, when it is asked, or answered, at random."""
+
+    def runtest(self) -> None:
+        from gateway.conformance.fuzz import run_fuzz
+        from gateway.conformance.requests import run_requests
+
+        asks, replies = self.config.getoption("--asks"), self.config.getoption("--replies")
+        sending = self.name == "requests"
+        found = run_requests(self.subject, asks) if sending else run_fuzz(self.subject, replies)
+        if found.failures:
+            shown = "\n".join(str(failure) for failure in found.failures[:10])
+            raise CaseFailed(f"{len(found.failures)} of {found.total} at random:\n{shown}")

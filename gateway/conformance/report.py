@@ -29,6 +29,7 @@ class Report:
     coverage: Coverage
     cases: Counter[str] = field(default_factory=Counter)
     failures: list[Failure] = field(default_factory=list)
+    disagreements: list[str] = field(default_factory=list)  # between the contract and its mapping
     seconds: float = 0.0
 
     @property
@@ -37,7 +38,7 @@ class Report:
 
     @property
     def passed(self) -> bool:
-        return self.total > 0 and not self.failures and not self.coverage.missing
+        return self.total > 0 and not (self.failures or self.coverage.missing or self.disagreements)
 
     def as_json(self) -> dict[str, Any]:
         """For machines."""
@@ -49,5 +50,6 @@ class Report:
             "pairs": [len(self.coverage.seen_pairs), len(self.coverage.pairs)],
             "keyword_locations": list(self.coverage.locations),
             "missing": self.coverage.missing,
+            "disagreements": self.disagreements,
             "failures": [{"case": each.case, "expected": each.expected, "got": each.got} for each in self.failures],
         }

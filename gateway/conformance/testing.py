@@ -11,6 +11,7 @@ from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
+from contracts.agreement import disagreements
 from contracts.cases import Family, generate
 from contracts.cases.schemas import NotUnderstood
 from contracts.scenarios import ScenariosInvalid
@@ -63,10 +64,12 @@ def test(
         reports = _run(subjects, only)
     except (SubjectInvalid, NotUnderstood, ScenariosInvalid) as error:
         raise click.ClickException(str(error)) from None
+    if only and not any(report.total for report in reports):
+        raise click.ClickException(f"no case has the id {only!r}; --json without --only lists those that fail")
     if as_json:
         click.echo(json.dumps([report.as_json() for report in reports], indent=2))
     else:
-        _show(reports)
+        _show(reports, only)
     sys.exit(0 if all(_is_good(report, only) for report in reports) else 1)
 
 
@@ -91,10 +94,11 @@ def _run_one(subject: Subject, only: str | None, progress: Progress) -> Report:
 
     report = run(subject, cases=cases, progress=count)
     add_scenarios(report, subject, only)
+    report.disagreements = disagreements(subject.document, subject.mapping)
     return report
 
 
-def _show(reports: list[Report]) -> None:
+def _show(reports: list[Report], only: str | None) -> None:
     console = Console()
     for report in reports:
         for failure in report.failures[:SHOWN]:
@@ -104,9 +108,12 @@ def _show(reports: list[Report]) -> None:
             )
         if len(report.failures) > SHOWN:
             console.print(f"[bold red]{report.provider}[/] and {len(report.failures) - SHOWN} more (all with --json)\n")
-        for missing in report.coverage.missing[:SHOWN]:
-            console.print(f"[bold red]{report.provider}[/] {escape(missing)}")
-    console.print(_table(reports))
+        for fault in [*report.disagreements, *([] if only else report.coverage.missing)][:SHOWN]:
+            console.print(f"[bold red]{report.provider}[/] {escape(fault)}")
+    if only is None:
+        console.print(_table(reports))
+    elif all(_is_good(report, only) for report in reports):
+        console.print(f"{escape(only)}: passed")
 
 
 def _table(reports: list[Report]) -> Table:

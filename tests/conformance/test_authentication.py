@@ -16,7 +16,7 @@ from gateway.conformance.running import BASE_URL, NOW
 from gateway.conformance.strength.mutant import Plugin, subclass
 from gateway.conformance.subject import Subject
 from providers.sdk import Call
-from tests.contracts.oracle import PROVIDERS
+from tests.contracts.plugins import PROVIDERS
 
 CALL: Call[None] = Call("POST", "/payouts", reads=lambda reply: None, body=b"{}")
 

@@ -79,6 +79,25 @@ def test_a_broken_plugin_fails_and_its_case_is_named(package: Path) -> None:
     assert "1 passed" not in done.stdout.splitlines()[-1].split(",")[0]
 
 
+FORGETS = (
+    RIGHT
+    + """
+    def complete(self, id, mark):
+        call = super().complete(id, mark)
+        return call if mark.notes is None else self.approve(id, mark)
+"""
+)
+
+
+def test_what_it_sends_and_reads_at_random_is_tested_too(package: Path) -> None:
+    (package / "acme_payouts" / "__init__.py").write_text(FORGETS)
+    done = run_pytest(package, *ONE_LINE, "--asks", "600", "--replies", "300", "-k", "requests or fuzz")
+    assert done.returncode == 1, done.stdout
+    assert "1 failed, 1 passed" in done.stdout
+    assert "requests/complete/" in done.stdout
+    assert "it calls itself approve_payout, and is mark_payout_paid" in done.stdout
+
+
 def test_tests_of_the_authors_own_run_beside_it(package: Path) -> None:
     (package / "test_own.py").write_text("def test_own():\n    pass\n")
     done = run_pytest(package, *ONE_LINE, "-q", "-k", "test_own or coverage")

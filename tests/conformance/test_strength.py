@@ -14,7 +14,7 @@ from gateway.conformance.strength.survivors import SurvivorsInvalid, doubts, exp
 from gateway.conformance.subject import Subject
 from gateway.plugins import CONTRACTS
 from providers.sdk import Effect, PayoutStatus
-from tests.contracts.oracle import PROVIDERS
+from tests.contracts.plugins import PROVIDERS
 
 README = Path(__file__).parents[2] / "README.md"
 SHARE = "ledger"  # all of its table and domain mutants are judged here; `contracts strength` judges everyone's
@@ -36,12 +36,12 @@ def test_the_suite_notices_every_table_mutant_and_every_known_mistake(bench: Ben
 
 
 def test_a_suite_that_notices_nothing_kills_nothing(bench: Bench) -> None:
-    blind = Bench(bench.subject, bench.mutants, (), lambda subject, capabilities: None)
+    blind = Bench(bench.subject, bench.mutants, (), lambda *asked: None)
     assert judge(blind, 0) == Judgement(0, Family.TABLE, bench.mutants[0].name, None)
 
 
 def test_a_suite_that_never_ends_is_a_killed_mutant(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
-    def for_ever(subject: Subject, capabilities: object) -> str | None:
+    def for_ever(*asked: object) -> str | None:
         while True:
             pass
 

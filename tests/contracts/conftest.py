@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from contracts.document import Document
-from tests.contracts.oracle import PROVIDERS, Oracle, oracle_of
+from contracts.mapping import Mapping
+from tests.contracts.plugins import PROVIDERS
 
 
 @pytest.fixture(params=PROVIDERS)
@@ -14,8 +15,8 @@ def provider(request: pytest.FixtureRequest) -> str:
 
 
 @pytest.fixture
-def oracle(provider: str) -> Oracle:
-    return oracle_of(provider)
+def oracle(provider: str) -> Mapping:
+    return Mapping.load(provider)
 
 
 @pytest.fixture

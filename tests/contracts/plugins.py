@@ -1,10 +1,9 @@
-"""The plugins as the gateway finds them, and how each of their calls is built from a provider's own record."""
+"""The plugins as the gateway finds them, and a call of each of their capabilities."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from importlib.metadata import entry_points
-from typing import Any, NamedTuple
+from typing import Any
 
 import msgspec
 
@@ -19,17 +18,14 @@ from providers.sdk import (
     Money,
     Order,
     PayeeAccount,
-    Payout,
-    PayoutRequest,
     PayoutSettings,
     Provider,
     Reply,
     Secret,
 )
 from providers.tokenio import Settings as TokenIoSettings
-from tests.contracts.oracle import Shape, at, minor_units, oracle_of, pointers
 
-JSON = "application/json"
+PROVIDERS = ("firstpromoter", "heldsway", "ledger", "tokenio")
 SETTINGS: dict[str, Any] = {
     "heldsway": HeldswaySettings(bulk_key="ids"),
     "tokenio": TokenIoSettings("test-settlement-account-1"),
@@ -97,106 +93,3 @@ def login_call() -> Call[Any]:
 
 def access_token(value: str) -> AccessToken:
     return AccessToken(Secret(value))
-
-
-class Example(NamedTuple):
-    """One documented success body."""
-
-    operation: str
-    name: str
-    body: Any
-
-
-def examples(document: Document) -> Iterator[Example]:
-    for operation in document.operations.values():
-        content = operation.responses["200"].content.get(JSON)
-        for name, body in content.examples.items() if content else ():
-            yield Example(operation.id, name, body)
-
-
-class Asking(NamedTuple):
-    """A call that asks for what one documented record shows, and what it asked."""
-
-    capability: str
-    call: Call[Any]
-    asked: Shape
-
-
-def asking(made: Provider, operation: str, body: Any) -> Iterator[Asking]:
-    """The calls of an operation that a documented success body answers."""
-    oracle = oracle_of(made.name)
-    rule = oracle.operations[operation]
-    for capability in pointers(rule["unified"]):
-        if capability == "login":
-            yield Asking(capability, login_call(), {})
-        elif capability == "put_settings":
-            sent = _settings(at(body, rule["data_at"]))
-            yield Asking(capability, made.put_settings(sent), {"settings": sent})
-        elif "payout_at" in rule:
-            yield from _asking_one(made, capability, rule, at(body, rule["payout_at"]))
-        elif capability != "find":
-            query = ListQuery(limit=max(1, len(at(body, rule["items_at"]) or ()))) if "items_at" in rule else None
-            call = getattr(made, capability)(query) if query else build(made, capability)
-            yield Asking(capability, call, {})
-
-
-def _asking_one(made: Provider, capability: str, rule: Any, native: Any) -> Iterator[Asking]:
-    places = oracle_of(made.name).raw["payout"]
-    id, word = str(at(native, places["id"])), rule.get("sets", {}).get(capability)
-    asked = {"id": id, "word": word, "reference": at(native, places.get("reference", "/-"))}
-    if word not in (None, at(native, places["status"])):
-        return
-    if capability == "create":
-        order = order_of(native["initiation"])
-        yield Asking(capability, made.create(order), asked | _sent(native["initiation"]))
-    elif capability == "get":
-        yield Asking(capability, made.get(id), asked)
-    else:
-        yield Asking(capability, getattr(made, capability)(id, Mark(reference=asked["reference"])), asked)
-
-
-def order_of(initiation: Any) -> Order:
-    """The order that a Token.io initiation echoes."""
-    payee, amount = initiation["creditor"], initiation["amount"]
-    account = PayeeAccount(
-        name=payee["name"],
-        iban=payee.get("iban"),
-        account_number=payee.get("accountNumber"),
-        sort_code=payee.get("sortCode"),
-        bic=payee.get("bic"),
-        verification_id=payee.get("accountVerificationId"),
-    )
-    money = Money(amount["currency"], minor_units(amount["value"], amount["currency"]))
-    return Order(
-        reference=initiation["refId"],
-        amount=money,
-        payee=account,
-        description=initiation.get("description", "INV 1234"),
-    )
-
-
-def _sent(initiation: Any) -> Shape:
-    payee, amount = initiation["creditor"], initiation["amount"]
-    sent = {"amount": amount["value"], "amount.currency": amount["currency"]}
-    names = {"payee.iban": "iban", "payee.account_number": "accountNumber", "payee.sort_code": "sortCode"}
-    return sent | {name: payee.get(theirs) for name, theirs in names.items()}
-
-
-def _settings(native: Any) -> PayoutSettings:
-    return PayoutSettings(
-        frequency=native["payout_frequency"],
-        day=native["payout_day"],
-        minimum=Money("USD", minor_units(native["min_payout"], "USD")),
-        allow_early_requests=native["allow_early_requests"],
-        auto_create=native["auto_create_payouts"],
-    )
-
-
-def shape_of(record: Payout | PayoutRequest) -> Shape:
-    """A plugin's record in the words that the oracle uses."""
-    shown: Shape = msgspec.to_builtins(record)
-    found = {each: shown.get(each) for each in ("id", "status", "provider_status", "payout_id", "period")}
-    found |= {each: shown.get(each) for each in ("reference", "created_at", "paid_at", "due_at")}
-    found["payee"] = shown.get("payee") or {}
-    found["amount"] = (record.amount.currency, record.amount.minor_units) if record.amount else None
-    return found

@@ -7,8 +7,8 @@ import json
 import msgspec
 import pytest
 
+from contracts.mapping import MARK_FIELDS
 from providers.sdk import FieldRefused, Mark, PayeeAccount
-from tests.contracts.oracle import MARK_FIELDS
 from tests.contracts.plugins import plugin
 
 

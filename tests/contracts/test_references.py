@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from providers.sdk import Effect
-from tests.contracts.oracle import PROVIDERS
-from tests.contracts.plugins import plugin
+from tests.contracts.plugins import PROVIDERS, plugin
 
 
 def test_a_reference_is_the_same_for_ever() -> None:

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
 from contracts.document import Document
-from tests.contracts.oracle import oracle_of
+from contracts.mapping import Mapping as Oracle
 
 KINDS = {"seed", "documented", "inferred"}
 
@@ -66,7 +66,7 @@ def test_what_the_seed_does_not_say_rests_on_something_else(document: Document) 
 
 
 def test_the_oracle_names_a_source_for_what_is_inferred(document: Document) -> None:
-    oracle = oracle_of(document.name).raw
+    oracle = Oracle.load(document.name).raw
     known = {"ids", "money", "payout", "payout_request", "statuses", "final", "request_statuses", "transitions"}
     known |= {"operations", "errors", "figures", "settings", "token", "success_at", "authentication"}
     for place in oracle["sources"]:

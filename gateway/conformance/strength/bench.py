@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -14,6 +14,7 @@ from gateway.conformance.strength.mutant import Family, Inapplicable, Mutant
 from gateway.conformance.strength.suite import Capabilities, Suite
 from gateway.conformance.strength.tables import table_mutants
 from gateway.conformance.subject import Subject
+from gateway.plugins import CONTRACTS
 from providers.sdk import Call
 
 
@@ -22,6 +23,10 @@ class Origin(NamedTuple):
 
     spec: str
     contract: Path | None = None
+
+    @property
+    def folder(self) -> Path:
+        return self.contract or CONTRACTS / self.spec
 
     def subject(self) -> Subject:
         """Raises SubjectInvalid."""
@@ -32,20 +37,26 @@ class Origin(NamedTuple):
 
 @dataclass(frozen=True)
 class Bench:
-    """What is judged, by `suite`: it names what it noticed of a subject, or nothing."""
+    """What is judged, by `suite`: it names what it noticed of a subject, or nothing.
+
+    `explained` are the mutants that are known to survive: they are tried in short, and count as survivors.
+    """
 
     subject: Subject
     mutants: Sequence[Mutant]
     inapplicable: Sequence[Inapplicable]
-    suite: Callable[[Subject, Capabilities], str | None]
+    suite: Callable[[Subject, Capabilities, bool], str | None]
+    explained: Collection[str] = ()
 
     @classmethod
-    def of(cls, subject: Subject, families: Iterable[Family] = Family) -> Bench:
+    def of(cls, subject: Subject, families: Iterable[Family] = Family, explained: Collection[str] = ()) -> Bench:
         """All mutants of some families; those of the source need mutmut. Raises ImportError."""
         cases = list(generate(subject.document, subject.mapping))
         chosen = [each for family in families for each in _made(family, subject, cases)]
         mutants = [each for each in chosen if isinstance(each, Mutant)]
-        return cls(subject, mutants, [each for each in chosen if isinstance(each, Inapplicable)], Suite(cases))
+        return cls(
+            subject, mutants, [each for each in chosen if isinstance(each, Inapplicable)], Suite(cases), explained
+        )
 
 
 def _made(family: Family, subject: Subject, cases: Iterable[Case]) -> Iterable[Mutant | Inapplicable]:

@@ -14,8 +14,9 @@ from typing import NamedTuple
 
 from gateway.conformance.strength.bench import Bench, Origin
 from gateway.conformance.strength.mutant import Family, Mutant
+from gateway.conformance.strength.survivors import explanations
 
-SECONDS = 60.0  # what no suite needs; a mutant may loop for ever
+SECONDS = 600.0  # what no suite needs on the busiest machine; a mutant may loop for ever
 SHARE = 8  # mutants for a process at a time
 
 
@@ -40,7 +41,8 @@ def judge(bench: Bench, number: int) -> Judgement:
 def _noticed(bench: Bench, mutant: Mutant) -> str | None:
     try:
         with _at_most(SECONDS), mutant.applied(bench.subject.plugin) as plugin:
-            return bench.suite(replace(bench.subject, plugin=plugin), mutant.capabilities)
+            changed = replace(bench.subject, plugin=plugin)
+            return bench.suite(changed, mutant.capabilities, mutant.name in bench.explained)
     except _TooLong:
         return f"not done after {SECONDS:.0f} seconds"
 
@@ -95,4 +97,4 @@ def _judge_share(share: Work) -> list[Judgement]:
 
 @cache
 def _bench(origin: Origin, families: tuple[Family, ...]) -> Bench:
-    return Bench.of(origin.subject(), families)
+    return Bench.of(origin.subject(), families, explanations(origin.folder))

@@ -1,0 +1,89 @@
+"""`payout-gateway contracts test`: what people and machines are told."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+
+import pytest
+from click.testing import CliRunner
+
+from gateway.cli import main
+from gateway.conformance.subject import Subject
+from gateway.plugins import installed
+from providers.ledger import Ledger
+from providers.sdk import PayoutStatus
+
+ONE = "get_payout.get/200/examples/approved"
+
+
+class BelievesEverything(Ledger):
+    def status(self, word: str) -> PayoutStatus:
+        return PayoutStatus.COMPLETED
+
+
+@pytest.fixture
+def wrong(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """An installed ledger that takes every word for completed."""
+    right = Subject.installed
+
+    def wrongly(name: str) -> Subject:
+        made = right(name)
+        return Subject(BelievesEverything, made.document, made.mapping)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Subject, "installed", wrongly)
+        yield
+
+
+def test_a_table_compares_the_providers() -> None:
+    done = CliRunner().invoke(main, ["contracts", "test", "ledger"])
+    assert done.exit_code == 0, done.output
+    for word in ("ledger", "variants", "transport", "cases/s", "keyword locations", "documented answers", "passed"):
+        assert word in done.stdout
+    assert "24/24" in done.stdout
+
+
+def test_machines_get_the_numbers() -> None:
+    done = CliRunner().invoke(main, ["contracts", "test", "ledger", "--json"])
+    assert done.exit_code == 0, done.output
+    (report,) = json.loads(done.stdout)
+    assert (report["provider"], report["passed"], report["failures"], report["missing"]) == ("ledger", True, [], [])
+    assert sum(report["cases"].values()) >= 3000
+    assert report["keyword_locations"][0] == report["keyword_locations"][1]
+
+
+@pytest.mark.usefixtures("wrong")
+def test_a_failure_says_what_was_expected_what_came_and_how_to_run_it_again() -> None:
+    done = CliRunner().invoke(main, ["contracts", "test", "ledger", "--only", ONE])
+    assert done.exit_code == 1
+    assert f"ledger {ONE}" in done.stdout
+    assert "expected: answered as " in done.stdout
+    assert "status is read as 'completed', and is 'approved'" in done.stdout
+    assert f"payout-gateway contracts test ledger --only '{ONE}'" in done.stdout
+
+
+@pytest.mark.usefixtures("wrong")
+def test_machines_get_every_failure() -> None:
+    done = CliRunner().invoke(main, ["contracts", "test", "ledger", "--json"])
+    assert done.exit_code == 1
+    (report,) = json.loads(done.stdout)
+    assert report["passed"] is False
+    assert ONE in {failure["case"] for failure in report["failures"]}
+
+
+def test_one_case_alone_may_pass() -> None:
+    assert CliRunner().invoke(main, ["contracts", "test", "ledger", "--only", ONE]).exit_code == 0
+
+
+def test_a_case_that_is_not_there_is_no_success() -> None:
+    done = CliRunner().invoke(main, ["contracts", "test", "ledger", "--only", "nothing"])
+    assert done.exit_code == 1
+    assert "no case" in done.output
+
+
+def test_a_provider_that_is_not_installed_is_named_with_those_that_are() -> None:
+    done = CliRunner().invoke(main, ["contracts", "test", "acmepay"])
+    assert done.exit_code == 1
+    assert "acmepay" in done.output
+    assert all(name in done.output for name in installed())
