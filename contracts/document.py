@@ -24,6 +24,8 @@ __all__ = ["Content", "Document", "Operation", "Parameter", "Response", "Schema"
 
 Validator = jsonschema_rs.Draft202012Validator
 
+REMARKS = frozenset({"title", "description", "example", "examples", "default", "deprecated", "x-source"})
+
 _FOLDER = Path(__file__).parent
 _DIALECT = "https://json-schema.org/draft/2020-12/schema"
 _LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
@@ -98,6 +100,25 @@ class Document:
             node = {**target, **{key: value for key, value in node.items() if key != "$ref"}}
         return node
 
+    def expanded(self, node: Any, above: tuple[str, ...] = ()) -> Any:
+        """A schema without its remarks, and with what its `$ref`s lead to in their place; a recursive one stays."""
+        if isinstance(node, list):
+            return [self.expanded(each, above) for each in node]
+        if not isinstance(node, Mapping):
+            return node
+        target = node.get("$ref")
+        if target in above:
+            return {"$ref": target}
+        followed = self.resolve(node)
+        inside = (*above, target) if target else above
+        return {
+            key: {name: self.expanded(each, inside) for name, each in value.items()}
+            if key == "properties"
+            else self.expanded(value, inside)
+            for key, value in followed.items()
+            if key not in REMARKS
+        }
+
     def body_validator(self, operation: Operation, media: str) -> Validator:
         """For a request body. KeyError where the contract has no such media type."""
         schema = operation.body[media].schema
@@ -120,14 +141,14 @@ class Document:
 
     def response_faults(self, operation: Operation, status: int, media: str, body: Any) -> list[str]:
         """Why an answer is not the contract's: its status, its media type, each departure from the schema."""
-        response = operation.responses.get(str(status))
+        response = operation.response(status)
         if response is None:
             return [f"{operation.id} documents no status {status}"]
         if not response.content:
             return []
         if media not in response.content:
             return [f"{operation.id} documents no {media} for status {status}"]
-        validator = self.response_validator(operation, status, media)
+        validator = self.response_validator(operation, response.status, media)
         return [f"{_pointer(error.instance_path)}: {error.message}" for error in validator.iter_errors(body)]
 
     def _validator(self, key: tuple[str, ...], schema: Schema | None) -> Validator:

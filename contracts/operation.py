@@ -63,8 +63,13 @@ class Operation:
     def is_read(self) -> bool:
         return self.method in ("GET", "HEAD")
 
+    def response(self, status: int) -> Response | None:
+        """What is documented for a status: by itself, by its class ("4XX"), or by default."""
+        names = (str(status), f"{status // 100}XX", "default")
+        return next((self.responses[name] for name in names if name in self.responses), None)
+
     def documents(self, status: int) -> bool:
-        return str(status) in self.responses
+        return self.response(status) is not None
 
 
 def operations(raw: Schema, resolve: Resolve) -> Iterator[Operation]:

@@ -22,6 +22,12 @@ unknown_statuses = Counter(
     ("connection",),
     registry=registry,
 )
+contract_violation = Counter(
+    "payout_gateway_contract_violation",
+    "Replies that depart from the provider's contract, by place and keyword; never a value.",
+    ("provider", "operation", "pointer", "keyword"),
+    registry=registry,
+)
 operations = Counter(
     "payout_gateway_operations",
     "Operations by the state that they came to.",

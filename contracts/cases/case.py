@@ -24,6 +24,7 @@ class Family(StrEnum):
     TRANSPORT = "transport"
     ERRORS = "errors"
     METAMORPHIC = "metamorphic"
+    SCENARIOS = "scenarios"
 
 
 @dataclass(frozen=True, slots=True)

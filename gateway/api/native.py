@@ -14,6 +14,7 @@ from gateway.api.files import streamed
 from gateway.api.problems import ApiError
 from gateway.engine.connection import Connection
 from gateway.keys import SCOPES
+from gateway.plugins import contract_of
 from gateway.redaction import redacted
 from gateway.upstream import Evidence, Unclear, UpstreamFailed
 from providers.sdk import Call, Malformed, RefusalKind, Reply
@@ -46,7 +47,9 @@ REFUSES = {
 def _native(method: str) -> HTTPRouteHandler:
     async def native(request: ApiRequest) -> Response[Any]:
         connection = gateway_of(request).router.named(caller_of(request), request.path_params["name"])
-        document = Document.load(connection.provider.name)
+        document = contract_of(type(connection.provider))
+        if document is None:
+            raise ApiError("not_found", f"{connection.provider.name} has no contract, so that no read is documented")
         path = _raw_path(request)
         operation = _documented(connection, document, method, path)
         if operation.scope in SCOPES:

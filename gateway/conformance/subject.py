@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import collections.abc
 import importlib
-from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache, cached_property
 from pathlib import Path
@@ -17,13 +17,11 @@ from cryptography.hazmat.primitives.asymmetric.rsa import generate_private_key a
 from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
-import contracts.document
 from contracts.document import Document
 from contracts.mapping import Mapping
-from gateway.plugins import installed
+from contracts.scenarios import Scenario, scenarios_in
+from gateway.plugins import contract_folder, installed
 from providers.sdk import Account, Provider, Secret
-
-CONTRACTS = Path(contracts.document.__file__).parent
 
 
 class SubjectInvalid(ValueError):
@@ -37,14 +35,21 @@ class Subject:
     plugin: type[Provider]
     document: Document
     mapping: Mapping
+    folder: Path
 
     @classmethod
     def installed(cls, name: str, contract: Path | None = None) -> Subject:
-        """An installed provider; its contract is shipped, or in the folder given. Raises SubjectInvalid."""
+        """An installed provider; its contract lies where the plugin has it, or in the folder given.
+
+        Raises SubjectInvalid.
+        """
         found = installed()
         if name not in found:
             raise SubjectInvalid(f"no provider {name!r} is installed; there are {', '.join(found)}")
-        return cls._of(found[name], contract or CONTRACTS / name)
+        folder = contract or contract_folder(found[name])
+        if folder is None:
+            raise SubjectInvalid(f"{name} has no contract; put openapi.yaml and mapping.yaml into a folder `contract`")
+        return cls._of(found[name], folder)
 
     @classmethod
     def named(cls, spec: str, contract: Path) -> Subject:
@@ -64,7 +69,7 @@ class Subject:
             if not (folder / name).is_file():
                 raise SubjectInvalid(f"{folder} holds no {name}")
         try:
-            return cls(plugin, Document.load(folder / "openapi.yaml"), Mapping.load(folder / "mapping.yaml"))
+            return cls(plugin, Document.load(folder / "openapi.yaml"), Mapping.load(folder / "mapping.yaml"), folder)
         except (ValueError, yaml.YAMLError) as error:
             raise SubjectInvalid(f"{folder} cannot be used: {error}") from None
 
@@ -98,13 +103,19 @@ class Subject:
     @cached_property
     def credentials(self) -> list[Any]:
         """One of each form that the mapping gives, all fake. Raises SubjectInvalid."""
-        return [self._form(given) for given in self.mapping.subject.get("credentials", ())]
+        return [self.form(given) for given in self.mapping.subject.get("credentials", ())]
 
-    def _form(self, given: dict[str, Any]) -> Any:
+    @cached_property
+    def scenarios(self) -> tuple[Scenario, ...]:
+        """Those beside the contract. Raises ScenariosInvalid."""
+        return scenarios_in(self.folder)
+
+    def form(self, given: collections.abc.Mapping[str, Any]) -> Any:
+        """Credentials of the form that has these fields. Raises SubjectInvalid."""
         for form in self.plugin.credentials:
             if {field.name for field in msgspec.structs.fields(form)} == given.keys():
                 return form(**{name: Secret(_value(value)) for name, value in given.items()})
-        raise SubjectInvalid(f"subject.credentials: {sorted(given)} is no form that {self.name} takes")
+        raise SubjectInvalid(f"credentials: {sorted(given)} is no form that {self.name} takes")
 
     @cached_property
     def direct(self) -> Any:
@@ -121,7 +132,7 @@ class Subject:
         return next((each for each in self.credentials if (made.login(each) is not None) == minted), None)
 
 
-_GENERATE: dict[str, Callable[[], PrivateKeyTypes]] = {
+_GENERATE: dict[str, collections.abc.Callable[[], PrivateKeyTypes]] = {
     "ed25519": Ed25519PrivateKey.generate,
     "p256": lambda: generate_private_key(SECP256R1()),
     "rsa": lambda: generate_rsa_key(65537, 2048),
@@ -129,11 +140,16 @@ _GENERATE: dict[str, Callable[[], PrivateKeyTypes]] = {
 
 
 def _value(given: Any) -> str:
-    return given if isinstance(given, str) else _new_key(given["generate"])
+    return given if isinstance(given, str) else _kept_key(given["generate"])
 
 
 @cache
-def _new_key(kind: str) -> str:
-    """A private key in PEM, made anew by each process."""
+def _kept_key(kind: str) -> str:
+    """One for the process: an RSA key takes a while."""
+    return new_key(kind)
+
+
+def new_key(kind: str = "ed25519") -> str:
+    """A private key in PEM."""
     key = _GENERATE[kind]()
     return key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode()

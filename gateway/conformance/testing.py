@@ -13,8 +13,12 @@ from rich.table import Table
 
 from contracts.agreement import disagreements
 from contracts.cases import Family, NoCall, NotUnderstood, generate
+from contracts.scenarios import ScenariosInvalid
+from gateway.conformance.live import Asked
+from gateway.conformance.living import run_and_show
 from gateway.conformance.report import Report
 from gateway.conformance.running import run
+from gateway.conformance.simulated import add_scenarios
 from gateway.conformance.subject import Subject, SubjectInvalid
 from gateway.plugins import installed
 
@@ -23,6 +27,9 @@ Examples:
   payout-gateway contracts test                        every installed provider, offline
   payout-gateway contracts test heldsway --json        one provider, for machines
   payout-gateway contracts test heldsway --only ID     one case again
+  payout-gateway contracts test --live --require ledger
+      the scenarios at each provider whose PAYOUT_LIVE_<PROVIDER>_<FIELD> and ..._BASE_URL are set; reads only
+  payout-gateway contracts test tokenio --live --base-url https://api.sandbox.token.io --writes
 """
 SHOWN = 20  # failures of one provider
 
@@ -30,13 +37,31 @@ SHOWN = 20  # failures of one provider
 @click.command(epilog=EXAMPLES)
 @click.argument("providers", nargs=-1)
 @click.option("--only", metavar="ID", help="Run the one case with this id.")
+@click.option("--live", is_flag=True, help="The scenarios at the real provider, instead of the offline suite.")
+@click.option("--base-url", metavar="URL", help="Live: where the provider is, instead of ..._BASE_URL.")
+@click.option("--writes", is_flag=True, help="Live: run what writes, too.")
+@click.option("--allow-production", is_flag=True, help="Live: accept a host that the contract names as production.")
+@click.option("--require", "required", multiple=True, metavar="PROVIDER", help="Live: UNVERIFIED fails for it.")
 @click.option("--json", "as_json", is_flag=True, help="For machines.")
-def test(providers: tuple[str, ...], only: str | None, as_json: bool) -> None:
+def test(
+    providers: tuple[str, ...],
+    only: str | None,
+    live: bool,
+    base_url: str | None,
+    writes: bool,
+    allow_production: bool,
+    required: tuple[str, ...],
+    as_json: bool,
+) -> None:
     """Run the offline suite on each PROVIDER, or on all that are installed. Exits 1 on a failure."""
+    if not live and (base_url or writes or allow_production or required):
+        raise click.UsageError("--base-url, --writes, --allow-production and --require are for --live")
     try:
         subjects = [Subject.installed(name) for name in providers or installed()]
+        if live:
+            run_and_show(subjects, Asked(base_url, writes, allow_production), required, as_json=as_json)
         reports = _run(subjects, only)
-    except (SubjectInvalid, NotUnderstood, NoCall) as error:
+    except (SubjectInvalid, NotUnderstood, NoCall, ScenariosInvalid) as error:
         raise click.ClickException(str(error)) from None
     if only and not any(report.total for report in reports):
         raise click.ClickException(f"no case has the id {only!r}; --json without --only lists those that fail")
@@ -67,6 +92,7 @@ def _run_one(subject: Subject, only: str | None, progress: Progress) -> Report:
         progress.update(task, completed=done)
 
     report = run(subject, cases=cases, progress=count)
+    add_scenarios(report, subject, only)
     report.disagreements = disagreements(subject.document, subject.mapping)
     return report
 

@@ -22,11 +22,13 @@ from gateway.engine.routing import Router
 from gateway.engine.running import Runner
 from gateway.engine.writing import Writer
 from gateway.keys import Caller, Entry, KeyRing
+from gateway.plugins import contract_of
 from gateway.store.anchor import Anchor
 from gateway.store.audit import Audit
 from gateway.store.journal import Store
 from gateway.upstream import Upstream
 from gateway.upstream.client import new_client
+from gateway.upstream.watching import counting
 
 
 class Uses:
@@ -158,7 +160,8 @@ def connect(config: Config, name: str, coordination: Coordination) -> Connection
     settings = config.connections[name]
     provider, credentials = build_provider(name, settings)
     client = new_client(settings.timeout)
-    upstream = Upstream(provider, settings.base_url, credentials, client, timeout=settings.timeout)
+    watch = counting(provider.name, contract_of(type(provider)))
+    upstream = Upstream(provider, settings.base_url, credentials, client, timeout=settings.timeout, watch=watch)
     return Connection(name, provider, upstream, coordination, config.reads.cache, settings.state)
 
 

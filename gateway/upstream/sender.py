@@ -18,6 +18,7 @@ import httpx
 from gateway.upstream.bodies import chunks, is_file, read_body
 from gateway.upstream.outcome import Answered, Contradicted, Evidence, NotSent, Outcome, Refused, Unclear
 from gateway.upstream.retrying import RetryBudget, retried
+from gateway.upstream.watching import Watch, unwatched, watched
 from providers.sdk import Call, Effect, Malformed, Mismatch, Provider, RefusalKind, Reply, Secret, Token
 
 T = TypeVar("T")
@@ -83,6 +84,7 @@ class Upstream:
         *,
         timeout: float = 30.0,
         clock: Callable[[], float] = time.time,
+        watch: Watch = unwatched,
     ) -> None:
         """`credentials` gives what may be tried now, the first first."""
         self.provider = provider
@@ -93,6 +95,7 @@ class Upstream:
         self.client = client
         self.timeout = timeout
         self.clock = clock
+        self.watch = watch
         self._token: Token | None = None
         self._token_until = 0.0
         self._minting = asyncio.Lock()
@@ -166,12 +169,14 @@ class Upstream:
     async def _no_file(self, call: Call[Any], response: httpx.Response, trace: _Trace) -> Refused | Unclear:
         try:
             if response.status_code in call.success:
+                watched(self.watch, call.operation, Reply(response.status_code, response.headers, b""))
                 return Unclear(trace.evidence(response.status_code, "the reply is not the file that was asked for"))
             reply = await read_body(response)
         except (httpx.HTTPError, Malformed) as error:
             return Unclear(trace.evidence(response.status_code, type(error).__name__))
         finally:
             await response.aclose()
+        watched(self.watch, call.operation, reply)
         return self._refused(call, reply, trace)
 
     async def _send_authorised(self, call: Call[T], before: float | None) -> Outcome[T]:
@@ -196,6 +201,7 @@ class Upstream:
         # A bad port surfaces as an ExceptionGroup, which is no HTTPError; the trace decides, not the name.
         except FAILURES as error:
             return _failed(trace, error)
+        watched(self.watch, call.operation, reply)
         return self._understood(call, reply, trace)
 
     def _understood(self, call: Call[T], reply: Reply, trace: _Trace) -> Outcome[T]:

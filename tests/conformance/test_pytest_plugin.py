@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from gateway.conformance.subject import CONTRACTS
+from gateway.plugins import CONTRACTS
 
 RIGHT = '''
 """A payout provider of somebody else's, which nothing has registered."""

@@ -11,7 +11,8 @@ from gateway.conformance.strength.judging import Judgement, judge
 from gateway.conformance.strength.mutant import Family, Inapplicable, Mutant
 from gateway.conformance.strength.status import markdown, published, read
 from gateway.conformance.strength.survivors import SurvivorsInvalid, doubts, explanations
-from gateway.conformance.subject import CONTRACTS, Subject
+from gateway.conformance.subject import Subject
+from gateway.plugins import CONTRACTS
 from providers.sdk import Effect, PayoutStatus
 from tests.contracts.plugins import PROVIDERS
 

@@ -13,7 +13,8 @@ from gateway.conformance.strength.mistake import Facts
 from gateway.conformance.strength.mutant import Family, Inapplicable, Mutant
 from gateway.conformance.strength.suite import Capabilities, Suite
 from gateway.conformance.strength.tables import table_mutants
-from gateway.conformance.subject import CONTRACTS, Subject
+from gateway.conformance.subject import Subject
+from gateway.plugins import CONTRACTS
 from providers.sdk import Call
 
 

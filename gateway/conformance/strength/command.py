@@ -19,8 +19,8 @@ from gateway.conformance.strength.measuring import Measured, measured
 from gateway.conformance.strength.mutant import Family
 from gateway.conformance.strength.status import HEAD, published, read, row, write
 from gateway.conformance.strength.survivors import SurvivorsInvalid
-from gateway.conformance.subject import CONTRACTS, SubjectInvalid
-from gateway.plugins import installed
+from gateway.conformance.subject import SubjectInvalid
+from gateway.plugins import CONTRACTS, installed
 
 README = Path("README.md")
 
