@@ -294,7 +294,8 @@ async def test_what_was_accepted_before_waits_while_paused_and_is_sent_while_dra
     async with serving(banks, first={"base_url": NOWHERE}) as stack:
         made = done(await create(stack), 202, "accepted")
     async with serving((simulators, raw), first={"base_url": simulators["first"].url, "state": state}) as stack:
-        assert (await resumed(stack, made["operation"]["id"]))["state"] == after
+        now = await resumed(stack, made["operation"]["id"])
+        assert (now["state"], len(now["attempts"])) == (after, 1 + sent)
         assert await sent_to(stack, "first") == sent
 
 
