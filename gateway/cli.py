@@ -31,7 +31,8 @@ from providers.sdk import CAPABILITIES
 EXAMPLES = """\b
 Examples:
   payout-gateway dev                                   the gateway and four simulated providers, nothing to configure
-  payout-gateway check --config gateway.toml           every fault of a config, by its path
+  payout-gateway check --config gateway.toml           every fault of a config, by line and path
+  payout-gateway diff gateway.toml new.toml            which calls go elsewhere
   payout-gateway key new --name payroll --scopes payouts:read,payouts:write
 """
 

@@ -204,6 +204,19 @@ async def test_replay_names_the_payouts_that_would_have_gone_elsewhere(served: S
     assert "1 of 3 payouts would have gone elsewhere" in await command("replay", "--config", str(changed))
 
 
+async def test_a_payout_that_its_fallback_took_went_where_the_config_sent_it(served: Stack, tmp_path: Path) -> None:
+    """What its first connection did on that day is nothing that a config would change."""
+    raw = copy.deepcopy(served.config)
+    raw["journal"]["url"] = f"sqlite:///{tmp_path}/other.db"
+    raw["connections"]["away"] = raw["connections"]["bank"] | {"base_url": "http://127.0.0.1:1"}
+    raw["routes"] = [{"name": "r", "when": {"operation": ["create"]}, "to": ["away"], "fallback": ["bank"]}]
+    async with stack_of(raw, served.simulators) as stack:
+        made = await stack.write("POST", "/v1/payouts", order())
+        assert made.json()["operation"]["connection"] == "bank"
+        path = str(written(raw, tmp_path / "gateway.toml"))
+        assert json.loads(await command("replay", "--config", path, "--json"))["elsewhere"] == []
+
+
 async def test_check_online_proves_the_credentials_and_moves_nothing(served: Stack, tmp_path: Path) -> None:
     path = str(written(served.config, tmp_path / "gateway.toml"))
     found = json.loads(await command("check", "--config", path, "--online", "--json"))

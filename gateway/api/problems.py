@@ -80,7 +80,7 @@ KINDS = {
         Kind("refused_by_provider", 422, "The provider refused the call"),
         Kind("internal", 500, "The gateway failed"),
         Kind("provider_failed", 502, "The provider did not answer as documented"),
-        Kind("connection_held", 503, "The connection is held; nothing was recorded"),
+        Kind("connection_held", 503, "The connection takes no such write now; nothing was recorded"),
         Kind("recovering", 503, "The journal is a restored backup; no sends until it is reconciled"),
         Kind("journal_unavailable", 503, "The journal is unavailable; this call sent nothing"),
     )

@@ -85,7 +85,10 @@ def _routed(config: Config, route: Route, caller: Caller, ask: Ask, first: str |
     spare = [name for name in route.fallback if name in usable and name not in refused and name != first]
     order = [first, *spare] if first else []
     others = [name for name in usable if name not in order and (first or name in refused)]
-    ordered = [Candidate(name, "taken" if name == first else "reserve", _why(route, name)) for name in order]
+    ordered = [
+        Candidate(name, "taken", _why(route, name)) if name == first else Candidate(name, "reserve", "fallback")
+        for name in order
+    ]
     dropped = [Candidate(name, "dropped", refused.get(name) or _passed_over(route, name, first)) for name in others]
     rule = f"route {route.name} is the first that matches"
     routing = Routing(route=route.name, rule=rule, candidates=(*ordered, *dropped))
@@ -124,8 +127,6 @@ def obstacle(config: Config, name: str, ask: Ask) -> NotOffered | FieldRefused |
 
 
 def _why(route: Route, name: str) -> str:
-    if name not in route.targets:
-        return "fallback"
     return f"its weight is {_share(route, name)}" if route.weights else "first in order"
 
 

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from gateway.upstream import NotSent
+from providers.sdk import Mark
 from tests.api.conftest import done, problem
 from tests.conftest import Stack, four_simulators, raw_config, stack_of
 
@@ -45,6 +47,14 @@ async def test_a_bulk_call_names_the_paused_connection_for_each_id(closed_stack:
     body = {"ids": list(MARKS.values()), "reference": "TXN-1"}
     items = (await stack.write("POST", "/v1/payouts/bulk/complete", body)).json()["data"]
     assert [item["state"] for item in items] == ["refused" if state == "paused" else "succeeded"] * 2
+
+
+async def test_nothing_leaves_by_a_paused_connection_whoever_sends(closed_stack: tuple[str, Stack]) -> None:
+    state, stack = closed_stack
+    connection = stack.gateway.connections["aff"]
+    outcome = await connection.send(connection.provider.complete("po_test_0002", Mark(reference="TXN-1")))
+    assert isinstance(outcome, NotSent) is (state == "paused")
+    assert len(await stack.executed("aff")) == (state != "paused")
 
 
 async def test_reads_go_on(closed_stack: tuple[str, Stack]) -> None:

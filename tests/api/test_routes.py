@@ -15,7 +15,7 @@ from gateway.config import parse
 from gateway.keys import hashed
 from gateway.operation import State
 from gateway.store.audit import Audit
-from tests.api.conftest import done, problem
+from tests.api.conftest import done, later, problem
 from tests.conftest import Stack, connection_of, order, raw_config, stack_of
 
 pytestmark = pytest.mark.anyio
@@ -67,6 +67,13 @@ async def sent_to(stack: Stack, name: str) -> int:
     """How many creates reached a bank, whatever it did with them."""
     log = await stack.control(name, "GET", "log")
     return sum(entry["operation"] == "create_payout" for entry in log)
+
+
+async def resumed(stack: Stack, id: str) -> Any:
+    """The operation once what waits has been done, however long it was to wait."""
+    await stack.gateway.store.write(lambda tx: tx.execute("UPDATE operation SET due_at = 0 WHERE due_at > 0"))
+    await stack.gateway.runner.resume_due()
+    return (await stack.call.get(f"/v1/operations/{id}")).json()["operation"]
 
 
 async def test_an_operation_says_by_which_route_it_went_and_why(banks: Banks) -> None:
@@ -125,8 +132,8 @@ async def test_from_the_first_send_on_an_operation_is_pinned(banks: Banks) -> No
     async with serving(banks) as stack:
         await stack.fault("first", "unauthorized", "*", times=None)
         made = done(await create(stack), 202, "accepted")
-        await stack.gateway.runner.resume_due()
-        assert made["operation"]["connection"] == "first"
+        now = await resumed(stack, made["operation"]["id"])
+        assert (now["state"], now["connection"]) == ("accepted", "first")
         assert await sent_to(stack, "second") == 0
 
 
@@ -184,9 +191,7 @@ async def test_what_waits_unsent_moves_once_its_connection_drains(banks: Banks) 
         assert made["operation"]["connection"] == "first"
         await stack.control("second", "DELETE", "faults")
     async with serving((simulators, raw), first={"base_url": simulators["first"].url, "state": "draining"}) as stack:
-        await stack.gateway.store.write(lambda tx: tx.execute("UPDATE operation SET due_at = 0 WHERE due_at > 0"))
-        await stack.gateway.runner.resume_due()
-        now = (await stack.call.get(f"/v1/operations/{made['operation']['id']}")).json()["operation"]
+        now = await resumed(stack, made["operation"]["id"])
         assert (now["state"], now["connection"]) == ("succeeded", "second")
         assert await sent_to(stack, "first") == 0
 
@@ -263,22 +268,49 @@ async def test_a_route_may_be_for_some_callers_only(banks: Banks, when: Any) -> 
         assert done(await create(stack, 2), 201)["operation"]["connection"] == "first"
 
 
-async def test_a_draining_connection_is_followed_and_read_to_the_end(banks: Banks) -> None:
+@pytest.mark.parametrize("state", ["draining", "paused"])
+async def test_a_closed_connection_is_followed_and_read_to_the_end(banks: Banks, state: str) -> None:
     simulators, raw = banks
     raw["routes"] = [route()]
     async with serving(banks) as stack:
         await stack.fault("first", "reset", "create_payout", when="after")
         await stack.fault("first", "reset", "list_payouts", times=None)
         made = done(await create(stack), 202, "unknown")
-    async with serving((simulators, raw), first={"state": "draining"}) as stack:
+    async with serving((simulators, raw), first={"state": state}) as stack:
         await stack.control("first", "DELETE", "faults")
-        await stack.gateway.store.write(lambda tx: tx.execute("UPDATE operation SET due_at = 0 WHERE due_at > 0"))
-        await stack.gateway.runner.resume_due()
-        now = (await stack.call.get(f"/v1/operations/{made['operation']['id']}")).json()
-        assert now["operation"]["state"] == State.SUCCEEDED
-        assert (await stack.call.get(f"/v1/payouts/{now['operation']['payout_id']}")).status_code == 200
+        now = await resumed(stack, made["operation"]["id"])
+        assert now["state"] == State.SUCCEEDED
+        assert (await stack.call.get(f"/v1/payouts/{now['payout_id']}")).status_code == 200
         refused = problem(await create(stack, 2), "connection_held")
-        assert "draining" in refused["detail"]
+        assert state in refused["detail"]
+
+
+@pytest.mark.parametrize(("state", "after", "sent"), [("paused", "accepted", 0), ("draining", "succeeded", 1)])
+async def test_what_was_accepted_before_waits_while_paused_and_is_sent_while_draining(
+    banks: Banks, state: str, after: str, sent: int
+) -> None:
+    simulators, raw = banks
+    raw["routes"] = [route()]
+    async with serving(banks, first={"base_url": NOWHERE}) as stack:
+        made = done(await create(stack), 202, "accepted")
+    async with serving((simulators, raw), first={"base_url": simulators["first"].url, "state": state}) as stack:
+        now = await resumed(stack, made["operation"]["id"])
+        assert (now["state"], len(now["attempts"])) == (after, 1 + sent)
+        assert await sent_to(stack, "first") == sent
+
+
+async def test_a_paused_connection_keeps_the_one_release_of_a_case(banks: Banks) -> None:
+    simulators, raw = banks
+    async with serving(banks) as stack:
+        await stack.fault("first", "reset", "create_payout", when="before")
+        made = done(await create(stack), 202, "unknown")
+        id = made["operation"]["id"]
+        assert (await later(stack, id))["operation"]["state"] == "needs_review"
+    async with serving((simulators, raw), first={"state": "paused"}) as stack:
+        headers = {"Authorization": "Bearer test-payouts:approve"}
+        refused = await stack.call.post(f"/v1/operations/{id}/release", headers=headers)
+        assert "paused" in problem(refused, "decision_refused")["detail"]
+        assert await sent_to(stack, "first") == 1
 
 
 async def test_connections_show_their_state(banks: Banks) -> None:

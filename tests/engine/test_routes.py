@@ -92,6 +92,14 @@ def _draining() -> Connection:
     return Connection(provider="tokenio", base_url="https://b.example.test", credentials={}, state="draining")
 
 
+def test_a_target_that_is_a_fallback_too_stands_in_as_one() -> None:
+    routing = place(config_of(Route("r", ("a", "b"), fallback=("b",))), PAYROLL, GERMAN)
+    assert [(item.connection, item.verdict, item.why) for item in routing.candidates] == [
+        ("a", "taken", "first in order"),
+        ("b", "reserve", "fallback"),
+    ]
+
+
 def test_a_key_sees_only_candidates_that_it_may_use() -> None:
     bound = Caller("bound", "default", frozenset(), frozenset({"b"}))
     routing = place(config_of(Route("r", ("a", "b"), fallback=("c",))), bound, GERMAN)
