@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from enum import StrEnum
+from typing import TypeVar
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, generate_latest
 
-from gateway.coordination import CircuitState, Kind
+Kind = TypeVar("Kind", bound=StrEnum)
 
 registry = CollectorRegistry()
 
@@ -60,7 +62,7 @@ config_info = Gauge(
 )
 
 
-def show_circuits(states: Mapping[str, Mapping[Kind, CircuitState]]) -> None:
+def show_circuits(states: Mapping[str, Mapping[Kind, StrEnum]]) -> None:
     """The circuits as they are now: connection to kind to state."""
     circuits.clear()
     for connection, kinds in states.items():

@@ -49,7 +49,7 @@ def _stored(provider: Provider) -> Callable[[str], str]:
 
 
 def _way(provider: Provider, credentials: Any, client: httpx.AsyncClient, late: int) -> Upstream:
-    way = Upstream(provider, BASE_URL, credentials, client, clock=lambda: NOW + late)
+    way = Upstream(provider, BASE_URL, lambda: (credentials,), client, clock=lambda: NOW + late)
     way.budget = NoRetries()
     return way
 

@@ -157,7 +157,8 @@ class _Runner:
         return self.made[currency]
 
     def _upstream(self, provider: Provider, case: Case) -> Upstream:
-        upstream = Upstream(provider, BASE_URL, self._credentials(case), self.client, clock=lambda: NOW)
+        credentials = self._credentials(case)
+        upstream = Upstream(provider, BASE_URL, lambda: (credentials,), self.client, clock=lambda: NOW)
         upstream.budget = NoRetries()
         self.line.answer = lambda request: self._answer(case, request)
         return upstream

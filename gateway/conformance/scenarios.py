@@ -110,7 +110,7 @@ class _Life:
         self.checker = Checker(party.subject.document)
         credentials = party.credentials if self.right else party.wrong
         self.upstream = Upstream(
-            party.provider, place.url, credentials, client, timeout=place.timeout, watch=self._watch
+            party.provider, place.url, lambda: (credentials,), client, timeout=place.timeout, watch=self._watch
         )
         if place.simulated:
             self.upstream.budget = NoRetries()

@@ -239,6 +239,8 @@ class Upstream:
         return Preview(call.method, url, _headers(call) | dict.fromkeys(secret, "***"), call.body)
 
     def _url(self, call: Call[Any]) -> str:
+        if not call.path.startswith("/"):  # it would make another host of ours, and our credentials would go there
+            raise httpx.InvalidURL("a call's path begins with a slash")
         return self.base_url + call.path + ("?" + urlencode(call.query) if call.query else "")
 
     def _request(self, call: Call[Any], trace: _Trace) -> httpx.Request:

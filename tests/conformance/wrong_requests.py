@@ -402,9 +402,9 @@ class LogsInForAPage(Heldsway):
         return call and replace(call, accept="text/html")
 
 
-@wrong("get", "it went to provider.example.test.elsewhere.test")
+@wrong("get", "0 requests left")
 class LeavesTheServer(Ledger):
-    """A path without its slash makes another host of the base URL, which then gets the credentials."""
+    """A path without its slash would make another host of the base URL: the gateway sends nothing there."""
 
     def get(self, id: str) -> Call[Payout]:
         call = super().get(id)

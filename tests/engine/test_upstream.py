@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -204,6 +205,13 @@ async def test_secrets_leave_only_as_headers_and_the_path_is_the_one_that_was_bu
     assert request.headers["accept-encoding"] == "identity"
     assert "test-ledger-token" not in str(request.url)
     assert "test-ledger-token" not in repr(outcome)
+
+
+async def test_a_path_that_would_make_another_host_sends_nothing(
+    ledger: RunningSimulator, client: httpx.AsyncClient
+) -> None:
+    call = dataclasses.replace(Ledger(Account()).get("po_test_0002"), path=".elsewhere.test/v1/payouts/po_test_0002")
+    assert isinstance(await upstream(ledger.url, client).send(call), NotSent)
 
 
 async def test_credentials_that_no_header_can_carry_send_nothing(

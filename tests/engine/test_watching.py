@@ -46,7 +46,7 @@ def _none_counted() -> None:
 async def test_a_simulated_provider_departs_in_nothing(sway: RunningSimulator) -> None:
     async with new_client() as client:
         pair = KeyPair(**{name: Secret(value) for name, value in ACCOUNTS["sway"].credentials.items()})
-        way = Upstream(Heldsway(Account("USD")), sway.url, pair, client, watch=counting("heldsway", SWAY))
+        way = Upstream(Heldsway(Account("USD")), sway.url, lambda: (pair,), client, watch=counting("heldsway", SWAY))
         await way.read(Heldsway(Account("USD")).list_payouts(ListQuery()))
         refused = await way.send(Heldsway(Account("USD")).get("999"))
     assert isinstance(refused, Refused)
@@ -144,7 +144,7 @@ def answering(status: int, body: str, media: str) -> httpx.AsyncClient:
 
 def holding_a_token(client: httpx.AsyncClient, watch: Watch) -> Upstream:
     token = AccessToken(Secret("test-access-token"))
-    return Upstream(Heldsway(Account("USD")), "http://provider.test", token, client, watch=watch)
+    return Upstream(Heldsway(Account("USD")), "http://provider.test", lambda: (token,), client, watch=watch)
 
 
 def counted() -> dict[tuple[str, ...], float]:

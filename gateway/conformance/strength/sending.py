@@ -117,7 +117,7 @@ SENDING = (
     Mistake("redirects are followed with credentials", replaced(httpx.AsyncClient, "send", _follows)),
     Mistake(
         "a refused token is used again",
-        replaced(Upstream, "_was_refused_at_the_door", lambda _: lambda self, outcome: False),
+        replaced(sender, "_turned_away", lambda _: lambda result, effect: False),
         (LOGS_IN,),
     ),
     Mistake("answers of any size are read", replaced(sender, "REPLY_LIMIT", lambda _: 1 << 40)),
