@@ -84,12 +84,12 @@ def _probes(found: list[Probed]) -> Table:
 @click.argument("new", type=FILE)
 @json_option
 def diff(old: Path, new: Path, as_json: bool) -> None:
-    """Say which calls go elsewhere when the config NEW replaces OLD.
+    """Say which calls go elsewhere when the config NEW replaces OLD. Their secrets need not be here.
 
     \b
     Example: payout-gateway diff gateway.toml gateway.new.toml
     """
-    found = difference(loaded(old), loaded(new))
+    found = difference(loaded(old, secrets=False), loaded(new, secrets=False))
     if as_json:
         click.echo(msgspec.json.encode(found))
         return
@@ -204,7 +204,7 @@ def replay(since: int, path: Path, as_json: bool) -> None:
     \b
     Example: payout-gateway replay --since 7d --config gateway.new.toml
     """
-    config = loaded(path)
+    config = loaded(path, secrets=False)
     after = int(time.time() * 1000) - since
     operations = read_journal(config, lambda tx: _creates_since(tx, after))
     shown = track(operations, "routing", console=Console(stderr=True), transient=True, disable=not sys.stderr.isatty())

@@ -11,7 +11,7 @@ from typing import TypeVar
 import click
 from rich.console import Console
 
-from gateway.config import Config, ConfigInvalid, journal_url, load
+from gateway.config import Config, ConfigInvalid, journal_url, load, without_secrets
 from gateway.store.journal import JournalError, JournalRefused, Transaction
 from gateway.store.opening import open_read_only
 
@@ -28,12 +28,21 @@ config_option = click.option(
 json_option = click.option("--json", "as_json", is_flag=True, help="For machines.")
 
 
-def loaded(path: Path) -> Config:
-    """The config of a file; each of its faults is said."""
+def loaded(path: Path, secrets: bool = True) -> Config:
+    """The config of a file; each of its faults is said. Without `secrets`, these may be out of reach."""
+    try:
+        return _loaded(path, secrets)
+    except ConfigInvalid as error:
+        raise click.ClickException(f"{path} cannot be used:\n" + "\n".join(told(path, error))) from None
+
+
+def _loaded(path: Path, secrets: bool) -> Config:
     try:
         return load(path)
     except ConfigInvalid as error:
-        raise click.ClickException(f"{path} cannot be used:\n" + "\n".join(told(path, error))) from None
+        if secrets:
+            raise
+        return without_secrets(path, error)
 
 
 def told(path: Path, error: ConfigInvalid) -> list[str]:
@@ -52,8 +61,13 @@ def console() -> Console:
 def read_journal(config: Config, work: Callable[[Transaction], T]) -> T:
     """What one reading transaction finds, beside a running gateway."""
 
+    try:
+        url = journal_url(config)
+    except ValueError as error:
+        raise click.ClickException(f"journal.url: {error}") from None
+
     async def run() -> T:
-        store = open_read_only(journal_url(config))
+        store = open_read_only(url)
         try:
             return await store.read(work)
         finally:

@@ -313,7 +313,7 @@ BROKEN = [
     (
         '[[routes]]\nname = "affiliates"',
         '[[routes]]\nname = "small"\nwhen = { operation = ["create"], currency = ["GBP"] }\nto = ["pounds"]\n\n[[routes]]\nname = "affiliates"',
-        "gateway.toml:43: routes.2: 'small' is never reached: 'suppliers' and 'large' above take all of it",
+        "gateway.toml:43: routes.2: 'small' is never reached: 'suppliers' above takes all of it",
     ),
     (
         'name = "large"\nto = ["bank"]',
@@ -362,3 +362,12 @@ def test_each_is_told_by_line_path_and_advice(stands: str, instead: str, says: s
     broken = GOOD.replace(stands, instead, 1)
     assert broken != GOOD
     assert checked(broken, tmp_path) == [says]
+
+
+def test_routes_that_only_together_take_all_of_another_are_both_named(tmp_path: Path) -> None:
+    rest = 'amount = { currency = "GBP", at_most = 99999 }'
+    text = GOOD.replace('when = { operation = ["create"] }', f'when = {{ operation = ["create"], {rest} }}')
+    pounds = '[[routes]]\nname = "pounds"\nwhen = { operation = ["create"], currency = ["GBP"] }\nto = ["pounds"]\n'
+    assert checked(f"{text}\n{pounds}", tmp_path) == [
+        "gateway.toml:54: routes.3: 'pounds' is never reached: 'large' and 'suppliers' above take all of it"
+    ]

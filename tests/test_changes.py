@@ -159,6 +159,29 @@ def test_the_command_speaks_in_sentences(raw: dict[str, Any], tmp_path: Path) ->
     assert json.loads(CliRunner().invoke(main, ["diff", *files, "--json"]).stdout)["moved"][0]["after"] == "spare"
 
 
+def test_who_compares_needs_no_secrets_but_all_else_must_be_right(raw: dict[str, Any], tmp_path: Path) -> None:
+    for connection in raw["connections"].values():
+        connection["credentials"] = dict.fromkeys(connection["credentials"], "file:/not/here")
+    raw["audit"] = {"key": "env:TEST_NOT_HERE"}
+    old, new = written(raw, tmp_path / "old.toml"), tmp_path / "new.toml"
+    new.write_text(old.read_text().replace('["bank"]', '["spare"]'))
+    done = CliRunner().invoke(main, ["diff", str(old), str(new)])
+    assert "  create: bank → spare\n" in done.output
+    new.write_text(old.read_text().replace('["bank"]', '["bnk"]'))
+    done = CliRunner().invoke(main, ["diff", str(old), str(new)])
+    assert done.exit_code == 1
+    assert "no connection 'bnk'; did you mean 'bank'?" in done.output
+    assert "/not/here" not in done.output
+
+
+@pytest.mark.parametrize("text", ["[x", "", "[server]\nport = 'x'\n"])
+def test_a_file_that_is_no_config_is_refused_by_who_compares(text: str, tmp_path: Path) -> None:
+    path = tmp_path / "gateway.toml"
+    path.write_text(text)
+    done = CliRunner().invoke(main, ["diff", str(path), str(path)])
+    assert (done.exit_code, "Traceback" in done.output) == (1 if text else 0, False)
+
+
 def test_sixty_routes_are_compared_in_a_moment(raw: dict[str, Any]) -> None:
     """No product of all conditions is formed: that would be 10^7 calls here."""
     for number in range(60):

@@ -8,6 +8,7 @@ from typing import Any
 
 import msgspec
 
+from gateway.config.elsewhere import without_secrets
 from gateway.config.faults import faults_of
 from gateway.config.kinds import Asks, Tables, kinds_of_payouts, told_apart
 from gateway.config.lines import lines_of
@@ -66,6 +67,7 @@ __all__ = [
     "resolve_secret",
     "taken_by",
     "told_apart",
+    "without_secrets",
 ]
 
 

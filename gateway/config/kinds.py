@@ -9,13 +9,13 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from gateway.config.matching import Ask, Condition, by_caller, by_money, by_operation, by_payee, spelt
+from gateway.config.matching import FIELDS, Ask, Condition, by_caller, by_money, by_payee, spelt
 from gateway.config.model import AmountRange, Route
 from providers.sdk import Money
 
 T = TypeVar("T")
 Asks = tuple[Ask, ...]
-ELSEWHERE = "XX"  # a country that no condition names
+ELSEWHERE = "??"  # a country that no condition can name
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,13 +127,34 @@ def _callers(routes: Iterable[Route]) -> list[Calls]:
     return [Calls(tenant, ({"tenant": tenant, "tags": frozenset(some)},)) for tenant, some in product(tenants, tags)]
 
 
-def every_create(routes: Sequence[Route], currencies: Iterable[str | None]) -> list[tuple[Labels, tuple[str, ...]]]:
-    """Every kind of new payout, whoever asks, and the names of the routes that match it; the first takes it."""
-    asked = Ask(operation="create")
-    taking = [route for route in routes if by_operation(route.when, asked) is None]
-    dimensions = [*kinds_of_payouts([routes], currencies), (by_caller, _callers(routes))]
+def kinds_of_creates(routes: Sequence[Route]) -> Dimensions:
+    """All that the routes can tell new payouts apart by, whoever asks."""
+    return [*kinds_of_payouts([routes], ()), (by_caller, _callers(routes))]
 
-    def names(tables: Tables, _: Asks) -> tuple[str, ...]:
-        return tuple(route.name for route in tables[0])
 
-    return told_apart([taking], (asked,), dimensions, names)
+def some_call(
+    matching: Sequence[Route], missed: Sequence[Route], dimensions: Dimensions, ask: Ask | None = None
+) -> bool:
+    """Whether there is a call that matches all of the first routes and none of the others."""
+    ask = ask or Ask(operation="create")
+    if not dimensions:
+        return not missed
+    (condition, kinds), *others = dimensions
+    groups = {}
+    for kind in kinds:
+        fuller = msgspec.structs.replace(ask, **kind.fields[0])
+        if all(condition(route.when, fuller) is None for route in matching):
+            left = [route for route in missed if condition(route.when, fuller) is None]
+            groups[tuple(route.name for route in left)] = left, fuller
+    # The fewer are left to miss, the sooner a call is found. One that has no more conditions cannot be missed.
+    promising = sorted(groups.values(), key=lambda group: len(group[0]))
+    return any(
+        some_call(matching, left, others, fuller)
+        for left, fuller in promising
+        if not any(_is_free(route, others) for route in left)
+    )
+
+
+def _is_free(route: Route, dimensions: Dimensions) -> bool:
+    fields = (name for condition, _ in dimensions for name in FIELDS[condition])
+    return all(getattr(route.when, name) is None for name in fields)

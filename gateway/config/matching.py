@@ -31,7 +31,7 @@ Condition = Callable[[When, Ask], str | None]
 
 def mismatch(when: When, ask: Ask) -> str | None:
     """Why a route does not apply to a call, or None. Tells no caller of other tenants."""
-    return next((why for condition in CONDITIONS if (why := condition(when, ask)) is not None), None)
+    return next((why for condition in FIELDS if (why := condition(when, ask)) is not None), None)
 
 
 def by_operation(when: When, ask: Ask) -> str | None:
@@ -57,7 +57,13 @@ def by_caller(when: When, ask: Ask) -> str | None:
     return None
 
 
-CONDITIONS: tuple[Condition, ...] = (by_operation, by_money, by_payee, by_caller)
+# Each condition with the fields of `when` that it looks at.
+FIELDS: dict[Condition, tuple[str, ...]] = {
+    by_operation: ("operation",),
+    by_money: ("currency", "amount"),
+    by_payee: ("country", "account"),
+    by_caller: ("tenant", "tags"),
+}
 
 
 def _other(name: str, wanted: Sequence[str] | None, given: str | None) -> str | None:

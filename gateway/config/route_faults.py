@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping, Sequence
 
-from gateway.config.kinds import every_create
+from gateway.config.kinds import Dimensions, kinds_of_creates, some_call
 from gateway.config.matching import READS, ROUTED
 from gateway.config.model import AmountRange, Config, Route, Target, When
 from gateway.config.suggesting import meant, nearest, perhaps
@@ -141,17 +141,24 @@ def _currency_faults(config: Config, route: Route) -> Faults:
 
 def _unreachable(config: Config) -> Faults:
     """Routes for new payouts that never get one, because those above them take all of it."""
-    currencies = [connection.currency for connection in config.connections.values()]
-    matching = [names for _, names in every_create(config.routes, currencies)]
-    reached = {names[0] for names in matching if names}
+    kinds, above = kinds_of_creates(config.routes), list[Route]()
     for place, route in enumerate(config.routes):
-        if route.name in reached or not _takes_payouts(route):
+        if not _takes_payouts(route):
             continue
-        takers = list(dict.fromkeys(repr(names[0]) for names in matching if route.name in names))
-        verb = "take" if len(takers) > 1 else "takes"
-        why = f"{' and '.join(takers)} above {verb} all of it" if takers else "no payout is all of that"
-        lists = '; is it for lists only, say operation = ["list_payouts"]' if route.when.operation is None else ""
-        yield f"routes.{place}", f"{route.name!r} is never reached: {why}{lists}"
+        if some_call([route], above, kinds):
+            above.append(route)
+        else:
+            yield f"routes.{place}", f"{route.name!r} is never reached: {_why_unreached(route, above, kinds)}"
+
+
+def _why_unreached(route: Route, above: Sequence[Route], kinds: Dimensions) -> str:
+    alone = [each for each in above if not some_call([route], [each], kinds)]
+    together = [each for each in above if some_call([route, each], [], kinds)]
+    takers = [repr(each.name) for each in alone[:1] or together]
+    verb = "take" if len(takers) > 1 else "takes"
+    why = f"{' and '.join(takers)} above {verb} all of it" if takers else "no payout is all of that"
+    lists = '; is it for lists only, say operation = ["list_payouts"]' if route.when.operation is None else ""
+    return why + lists
 
 
 def _takes_payouts(route: Route) -> bool:

@@ -73,12 +73,15 @@ def _moved(old: Config, new: Config) -> Iterator[Moved]:
     names = dict.fromkeys(key.name for config in (old, new) for key in config.api_keys)
     found: dict[Change, list[str]] = {}
     asking: dict[str, set[str]] = {}
+    changes: dict[object, list[Change]] = {}  # of keys that no route tells apart
     for name in names or [ANY_KEY.name]:
         callers = caller_named(old, name), caller_named(new, name)
         for operation in _operations(callers):
             asking.setdefault(operation, set()).add(name)
-            changes = _creates((old, new), callers) if operation == "create" else _reads((old, new), callers, operation)
-            for change in changes:
+            alike = operation, *((each.tenant, each.tags, each.connections) if each else None for each in callers)
+            if alike not in changes:
+                changes[alike] = list(_changes((old, new), callers, operation))
+            for change in changes[alike]:
                 found.setdefault(change, []).append(name)
     for (operation, calls, before, after), keys in found.items():
         everybody = len(keys) == len(asking[operation])
@@ -100,6 +103,10 @@ def caller_named(config: Config, name: str) -> Caller | None:
     if not config.api_keys:
         return ANY_KEY
     return next((caller_of_key(key) for key in config.api_keys if key.name == name), None)
+
+
+def _changes(configs: Configs, callers: Callers, operation: str) -> Iterator[Change]:
+    return _creates(configs, callers) if operation == "create" else _reads(configs, callers, operation)
 
 
 def _creates(configs: Configs, callers: Callers) -> Iterator[Change]:
