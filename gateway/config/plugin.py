@@ -39,11 +39,12 @@ class Credentials:
         """Raises ConfigInvalid."""
         self._name = name
         self._connection = connection
-        self._stamps = _stamps(connection)
+        self._files = _files(connection)
+        self._stamps = _stamps(self._files)
         self._known = self._read()
 
     def __call__(self) -> tuple[Any, ...]:
-        stamps = _stamps(self._connection)
+        stamps = _stamps(self._files)
         if stamps != self._stamps:
             with contextlib.suppress(ConfigInvalid):  # a file that is just being replaced
                 self._known = self._read()
@@ -59,13 +60,17 @@ class Credentials:
         return found
 
 
-def _stamps(connection: Connection) -> list[tuple[int, ...]]:
-    """What shows that a file is another one than before, wherever a secret stands in a file."""
+def _files(connection: Connection) -> list[str]:
     places = (place for places in connection.sources.values() for place in places)
-    return [_stamp(place.removeprefix("file:")) for place in places if place.startswith("file:")]
+    return [place.removeprefix("file:") for place in places if place.startswith("file:")]
+
+
+def _stamps(files: list[str]) -> list[tuple[int, ...]]:
+    return [_stamp(path) for path in files]
 
 
 def _stamp(path: str) -> tuple[int, ...]:
+    """What shows that a file is another one than before."""
     try:
         found = os.stat(path)
     except OSError:

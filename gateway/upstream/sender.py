@@ -131,6 +131,8 @@ class Upstream:
         """An attempt; another one with a fresh login, then with the other credentials, where it was turned away."""
         self._renew()
         used, result = self.credentials, await attempt()
+        if not _turned_away(result, call.effect):
+            return result
         for credentials in self._alternatives(used):
             if not _turned_away(result, call.effect) or (credentials is used and not _left(result)):
                 continue
