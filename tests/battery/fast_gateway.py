@@ -14,7 +14,8 @@ import signal
 from pathlib import Path
 from typing import Any
 
-from gateway import cli, config
+from gateway import cli
+from gateway.config import faults
 from gateway.engine import connection, machine, running
 from providers.sdk import Call, Effect
 
@@ -22,7 +23,7 @@ LEASE = 4  # seconds, the shortest that the config then takes with a timeout of 
 
 
 def shorten() -> None:
-    config.LEASE_MARGIN = 3
+    faults.LEASE_MARGIN = 3
     machine.QUARANTINE = 3
     machine.REPEAT_AFTER = 2
     machine.RETRY_FIRST = 1
