@@ -9,6 +9,7 @@ import pytest
 from gateway.conformance.strength.bench import Bench
 from gateway.conformance.strength.judging import Judgement, judge
 from gateway.conformance.strength.mutant import Family, Inapplicable, Mutant
+from gateway.conformance.strength.reach import reached
 from gateway.conformance.strength.status import markdown, published, read
 from gateway.conformance.strength.survivors import SurvivorsInvalid, doubts, explanations
 from gateway.conformance.subject import CONTRACTS, Subject
@@ -114,3 +115,22 @@ def test_what_was_measured_is_what_was_promised(provider: str) -> None:
     assert (status.table.survived, status.domain.survived) == ({}, {})
     assert status.source.killed >= 0.9 * status.source.mutants
     assert "not explained" not in status.source.survived.values()
+
+
+def test_a_changed_function_is_tried_with_the_capabilities_that_can_come_to_it() -> None:
+    source = """
+class Acme:
+    def get(self): return self._one()
+    def stats(self): return figures()
+    def authorize(self): return shared()
+    def _one(self): return shared()
+
+def figures(): ...
+def shared(): ...
+"""
+    assert reached(source, "Acme") == {
+        ("Acme", "get"): {"get"},
+        ("Acme", "_one"): {"get"},
+        ("Acme", "stats"): {"stats"},
+        ("figures",): {"stats"},
+    }
