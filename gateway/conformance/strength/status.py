@@ -59,7 +59,7 @@ def live_of(folder: Path) -> str:
     return read(folder).live if (folder / NAME).is_file() else NEVER
 
 
-HEAD = ("provider", "cases", "pairs", "keywords", "tables", "mistakes", "source", "verified live")
+HEAD = ("provider", "cases", "pairs", "keywords", "tables", "mistakes", "source", "live")
 
 
 def row(status: Status) -> tuple[str, ...]:
@@ -68,8 +68,8 @@ def row(status: Status) -> tuple[str, ...]:
     return (
         status.provider,
         f"{sum(status.cases.values()):,}",
-        f"{coverage.pairs_seen} of {coverage.pairs}",
-        f"{coverage.keywords_seen} of {coverage.keywords}",
+        f"{coverage.pairs_seen}/{coverage.pairs}",
+        f"{coverage.keywords_seen}/{coverage.keywords}",
         *(_noticed(killed) for killed in (status.table, status.domain, status.source)),
         status.live,
     )
@@ -77,7 +77,7 @@ def row(status: Status) -> tuple[str, ...]:
 
 def _noticed(killed: Killed) -> str:
     share = "" if killed.killed == killed.mutants else f" ({killed.killed / killed.mutants:.1%})"
-    return f"{killed.killed} of {killed.mutants}{share}" if killed.mutants else "not measured"
+    return f"{killed.killed}/{killed.mutants}{share}" if killed.mutants else "not measured"
 
 
 def markdown(statuses: Iterable[Status]) -> str:
