@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import logging
-import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -16,12 +13,10 @@ from gateway.conformance.strength.mistake import (
     CONFLICTS,
     ECHOES,
     ECHOES_ID,
-    MASKS,
     PAGES,
     PAYMENT_DATES,
     RATE_LIMITED,
     READS_PAYOUTS,
-    SECRETS,
     SHOWS_AMOUNT,
     SHOWS_OTHER_AMOUNTS,
     Mistake,
@@ -43,7 +38,7 @@ from providers.sdk import (
 Reading = Callable[[Reply, Callable[[Reply], Any]], Any]
 
 
-def _reads(reading: Reading) -> Applied:
+def misread(reading: Reading) -> Applied:
     """Each success is read by `reading`, which is given the plugin's own way."""
 
     def changed(_: str, call: Call[Any]) -> Call[Any]:
@@ -54,10 +49,10 @@ def _reads(reading: Reading) -> Applied:
 
 def _results(change: Callable[[Any], Any]) -> Applied:
     """Each record that is read, alone or on a page, is changed."""
-    return _reads(lambda reply, reads: _each(reads(reply), change))
+    return misread(lambda reply, reads: each_record(reads(reply), change))
 
 
-def _each(result: Any, change: Callable[[Any], Any]) -> Any:
+def each_record(result: Any, change: Callable[[Any], Any]) -> Any:
     if isinstance(result, Page):
         return Page([change(item) for item in result.items], result.next)
     return change(result) if isinstance(result, msgspec.Struct) else result
@@ -142,27 +137,6 @@ def _any_id(plugin: Plugin) -> Plugin:
     return subclass(plugin, must_echo=must_echo)
 
 
-@contextmanager
-def _unmasked(plugin: Plugin) -> Iterator[Plugin]:
-    module: Any = sys.modules[plugin.__module__]
-    original = module.masked
-    module.masked = lambda account: account
-    try:
-        yield plugin
-    finally:
-        module.masked = original
-
-
-def _shows_the_body(reply: Reply, reads: Callable[[Reply], Any]) -> Any:
-    return _each(reads(reply), lambda record: _extended(record, raw=reply.body.decode("utf-8", "replace")))
-
-
-def _extended(record: Any, **shown: Any) -> Any:
-    if not isinstance(record, Payout):
-        return record
-    return msgspec.structs.replace(record, extensions={**record.extensions, **shown})
-
-
 def _other_amount(record: Payout) -> dict[str, Any]:
     """Another figure that the same record shows, in the amount's place."""
     others = [value for name, value in record.extensions.items() if "amount" in name]
@@ -171,35 +145,11 @@ def _other_amount(record: Payout) -> dict[str, Any]:
     return {"amount": Money(record.amount.currency, int(str(others[0])))}
 
 
-def _logs(plugin: Plugin) -> Plugin:
-    def authorize(self: Any, *args: Any, **kwargs: Any) -> Any:
-        headers = plugin.authorize(self, *args, **kwargs)
-        logging.getLogger("payouts").info("sending with %s", headers)
-        return headers
-
-    return subclass(plugin, authorize=authorize)
-
-
-def _tells_the_token(plugin: Plugin) -> Plugin:
-    def authorize(self: Any, *args: Any, **kwargs: Any) -> Any:
-        self.told = plugin.authorize(self, *args, **kwargs)
-        return self.told
-
-    def problem(self: Any, reply: Reply) -> Problem:
-        return Problem(None, f"refused for {getattr(self, 'told', None)}")
-
-    return subclass(plugin, authorize=authorize, problem=problem)
-
-
 def _problem(change: Callable[[Problem], Problem]) -> Applied:
     def made(plugin: Plugin) -> Plugin:
         return subclass(plugin, problem=lambda self, reply: change(plugin.problem(self, reply)))
 
     return substituted(made)
-
-
-def _repeats_the_body(plugin: Plugin) -> Plugin:
-    return subclass(plugin, problem=lambda self, reply: Problem(None, reply.body.decode("utf-8", "replace")))
 
 
 def _does_not_wait(plugin: Plugin) -> Plugin:
@@ -243,18 +193,12 @@ ANSWERS = (
         _payouts(lambda payout: {"created_at": payout.paid_at, "paid_at": payout.created_at}),
         (PAYMENT_DATES,),
     ),
-    Mistake("the payee's whole account is shown", _unmasked, (MASKS,)),
-    Mistake("HTML is read as a success", _reads(_html_is_success), (READS_PAYOUTS,)),
-    Mistake("whatever cannot be read is a success", _reads(_anything_is_success), (READS_PAYOUTS,)),
-    Mistake("only the first page is read", _reads(_first_page_only), (PAGES,)),
-    Mistake("the last of a page is lost", _reads(_drops_the_last), (READS_PAYOUTS,)),
+    Mistake("HTML is read as a success", misread(_html_is_success), (READS_PAYOUTS,)),
+    Mistake("whatever cannot be read is a success", misread(_anything_is_success), (READS_PAYOUTS,)),
+    Mistake("only the first page is read", misread(_first_page_only), (PAGES,)),
+    Mistake("the last of a page is lost", misread(_drops_the_last), (READS_PAYOUTS,)),
     Mistake("an answer about another id is accepted", substituted(_any_id), (ECHOES_ID,)),
     Mistake("nothing needs to be echoed", substituted(_no_echo), (ECHOES,)),
-    Mistake("the whole answer stands in the extensions", _reads(_shows_the_body), (READS_PAYOUTS,)),
-    Mistake("a secret of the answer stands in the extensions", _reads(_shows_the_body), (SECRETS,)),
-    Mistake("the credentials are logged", substituted(_logs)),
-    Mistake("the credentials stand in an error's message", substituted(_tells_the_token)),
-    Mistake("the whole error body stands in the message", substituted(_repeats_the_body)),
     Mistake(
         "the error's code is looked for in the wrong place", _problem(lambda each: replace(each, code=None)), (CODES,)
     ),
