@@ -1,4 +1,4 @@
-"""Forty configs that each have one thing wrong, and what `check` says of it: the line, the path, the advice."""
+"""Fifty configs that each have one thing wrong, and what `check` says of it: the line, the path, the advice."""
 
 # ruff: noqa: E501 -- what is said is compared as it is printed
 
