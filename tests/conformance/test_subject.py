@@ -12,7 +12,8 @@ import pytest
 
 from contracts.mapping import Mapping
 from gateway.conformance.running import run
-from gateway.conformance.subject import CONTRACTS, Subject, SubjectInvalid
+from gateway.conformance.subject import Subject, SubjectInvalid
+from gateway.plugins import CONTRACTS
 from providers.heldsway import Heldsway
 
 
