@@ -147,7 +147,8 @@ class _Agreement:
 
     def _success(self, id: str) -> Any:
         rule, operation = self.mapping.operations[id], self.document.operations[id]
-        return next(iter(operation.responses[str(rule["success"][0])].content.values())).schema
+        contents = operation.responses[str(rule["success"][0])].content.values()
+        return next((content.schema for content in contents), {})
 
     def _record(self, capability: str) -> Any:
         """The schema of one record of a list, the fullest that there is; without a list, that of a single one."""

@@ -52,8 +52,10 @@ class Node:
 class Coverage:
     """Counts what has been seen. `missing` names what has not."""
 
-    def __init__(self, document: Document) -> None:
+    def __init__(self, document: Document, unreachable: Mapping[str, str] | None = None) -> None:
+        """`unreachable`: what the mapping says cannot be seen ("never violated: Page/items minItems"), and why."""
         self.document = document
+        self.unreachable = unreachable or {}
         self.pairs = frozenset(_pairs(document))
         self.seen_pairs: set[Pair] = set()
         self._places: dict[str, Node] = {}
@@ -79,8 +81,10 @@ class Coverage:
     @property
     def missing(self) -> list[str]:
         """What no case has reached, each by name."""
-        unseen = [f"never {'satisfied' if way else 'violated'}: {location}" for location, way in sorted(self._pending)]
-        return [f"never answered: {' '.join(pair)}" for pair in sorted(self.pairs - self.seen_pairs)] + unseen
+        found = [f"never {'satisfied' if way else 'violated'}: {location}" for location, way in sorted(self._pending)]
+        unseen = [each for each in found if each not in self.unreachable]
+        seen = [f"seen, and said to be unreachable: {each}" for each in self.unreachable if each not in found]
+        return [f"never answered: {' '.join(pair)}" for pair in sorted(self.pairs - self.seen_pairs)] + unseen + seen
 
     def _look(self, root: Node, body: bytes) -> None:
         try:

@@ -7,12 +7,12 @@ import re
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any, Literal
-from urllib.parse import parse_qs, urlsplit
 
 from contracts.cases.case import CANARY, Case
 from contracts.cases.transport import leaves_nothing
 from contracts.mapping import Mapping, Shape
-from contracts.reading import DIGITS, Unreadable, at, is_extreme, load_json, pointers, text, whole
+from contracts.paging import next_page
+from contracts.reading import DIGITS, Unreadable, at, is_extreme, load_json, pointers
 from providers.sdk import Order, PayoutSettings
 
 Kind = Literal["answered", "refused", "unclear", "contradicted", "not_sent"]
@@ -120,7 +120,7 @@ def _error(case: Case, mapping: Mapping, rule: Any) -> Expected:
 
 
 def _retry_after(case: Case) -> int | None:
-    after = _header(case, "retry-after")
+    after = case.header("retry-after")
     return int(after) if _SECONDS.fullmatch(after) else None
 
 
@@ -142,17 +142,13 @@ def _problem(case: Case, mapping: Mapping) -> tuple[str | None, str | None] | No
     return (code, message) if message is None or _is_plain(message) else None
 
 
-def _header(case: Case, name: str) -> str:
-    return {key.lower(): value for key, value in case.headers}.get(name, "")
-
-
 def _is_plain(message: Any) -> bool:
     plain = isinstance(message, str) and _PLAIN.fullmatch(message) and message.strip() == message
     return bool(plain) and not re.search(r"[{\[<\"]", message)
 
 
 def _is_encoded(case: Case) -> bool:
-    return _header(case, "content-encoding") not in ("", "identity")
+    return case.header("content-encoding") not in ("", "identity")
 
 
 def _is_unread(case: Case) -> bool:
@@ -232,7 +228,7 @@ def _result(case: Case, mapping: Mapping, rule: Any, body: Any) -> Any:
     if "items_at" in rule:
         read = mapping.request if capability == "list_requests" else mapping.payout
         items = [read(item, currency) for item in _items(body, rule)]
-        return items, None if capability == "find" else _next(case, rule, body, len(items))
+        return items, None if capability == "find" else next_page(case, rule["next_page"], body, len(items))
     if "payout_at" in rule:
         return mapping.payout(at(body, rule["payout_at"]), currency, rule.get("lacks", ()))
     return mapping.section(SECTIONS[capability], at(body, rule["data_at"]), currency)
@@ -244,29 +240,3 @@ SECTIONS = {"stats": "figures", "get_settings": "settings", "put_settings": "set
 def settings_in_words(settings: PayoutSettings) -> Shape:
     shown = {name: getattr(settings, name) for name in settings.__struct_fields__}
     return {**shown, "minimum": (settings.minimum.currency, settings.minimum.minor_units)}
-
-
-def _next(case: Case, rule: Any, body: Any, count: int) -> str | None:
-    """Where the list goes on."""
-    following = rule["next_page"]
-    match following["kind"]:
-        case "page number":
-            page, last = whole(at(body, following["current_at"])), whole(at(body, following["last_at"]))
-            return str(page + 1) if page < last else None
-        case "offset token":
-            limit = min(case.intent.arguments["query"].limit, following.get("max_size", 200))
-            return text(at(body, following["read"])) or None if count >= limit else None
-        case "link_header":
-            return _linked(_header(case, following["header"].lower()), following)
-        case _:
-            return None
-
-
-def _linked(header: str, following: Any) -> str | None:
-    """The page that a Link header names (RFC 8288)."""
-    for target, parameters in re.findall(r"<([^<>]*)>([^<,]*)", header):
-        if re.search(rf';\s*rel="?{following["rel"]}"?\s*(?:;|$)', parameters):
-            name = following["query"].removeprefix("query ")
-            page = parse_qs(urlsplit(target).query).get(name, [""])[0]
-            return page if re.fullmatch(r"[1-9][0-9]{0,8}", page) else None
-    return None

@@ -69,6 +69,11 @@ class Mapping:
         return self.raw["subject"]
 
     @property
+    def unreachable(self) -> dict[str, str]:
+        """What no case can show of the contract's schemas, and why."""
+        return dict(self.raw.get("unreachable", {}))
+
+    @property
     def secrets(self) -> dict[str, str]:
         """The fake credentials that stand in the mapping, by their names."""
         forms = self.subject.get("credentials", ())

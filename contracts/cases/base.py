@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -50,14 +50,24 @@ def _bases(document: Document, status: int, media: str, content: Any, place: str
         yield Base(status, media, name if "json" in media else f"{name} as {media}", body)
     if "json" in media:
         for name, body in examples.items():
-            yield from _full(document, content.schema, Base(status, media, name, body), place)
+            full = _full(document, content.schema, Base(status, media, name, body), place)
+            yield from (
+                base for branch, base in full if not (branch and _is_shown(document, content.schema, branch, examples))
+            )
 
 
 def _built(document: Document, media: str, schema: Any, place: str) -> Any:
     return build(document, schema, place) if "json" in media else "%PDF-1.7 or any other file"
 
 
-def _full(document: Document, schema: Any, shown: Base, place: str) -> Iterator[Base]:
+def _is_shown(document: Document, schema: Any, branch: int, examples: Mapping[str, Any]) -> bool:
+    """Whether an example shows a branch of the whole body already."""
+    resolved = document.resolve(schema)
+    alternatives = resolved.get("anyOf", resolved.get("oneOf", ()))[branch:]
+    return any(document.allows(alternatives[0], body) for body in examples.values()) if alternatives else False
+
+
+def _full(document: Document, schema: Any, shown: Base, place: str) -> Iterator[tuple[int, Base]]:
     """One for each branch of the schema, so that none of them goes unvisited."""
     whole = filled(document, schema, shown.body, place)
     found = []
@@ -66,7 +76,7 @@ def _full(document: Document, schema: Any, shown: Base, place: str) -> Iterator[
         if body not in found:
             found.append(body)
             label = shown.label if branch == 0 else f"{shown.label}, branch {branch}"
-            yield Base(shown.status, shown.media, label, body, full=True)
+            yield branch, Base(shown.status, shown.media, label, body, full=True)
 
 
 def planted(value: Any, names: frozenset[str]) -> Any:

@@ -65,3 +65,7 @@ class Case:
     def id(self) -> str:
         status = self.status if self.status is not None else "-"
         return f"{self.operation}.{self.capability}/{status}/{self.family}/{self.label}"
+
+    def header(self, name: str) -> str:
+        """The last of that name, in any letters; empty where there is none."""
+        return {key.lower(): value for key, value in self.headers}.get(name.lower(), "")

@@ -78,8 +78,9 @@ def build(document: Document, node: Any, place: str, branch: int = 0) -> Any:
     for key in ("anyOf", "oneOf"):
         if key in schema:
             return build(document, schema[key][min(branch, len(schema[key]) - 1)], f"{place}/{key}/{branch}")
-    kinds = types_of(schema) or ("string",)
-    return _BUILDERS[kinds[0]](document, schema, place)
+    kinds = (types_of(each) for each in branches(document, schema, place))
+    kind = next((each[0] for each in kinds if each), "string")
+    return _BUILDERS[kind](document, schema, place)
 
 
 def _object(document: Document, schema: Schema, place: str) -> Any:
@@ -119,6 +120,11 @@ _BUILDERS = {
 def filled(document: Document, node: Any, value: Any, place: str, branch: int = 0) -> Any:
     """An example with everything beside that the schema names, and something where it shows nothing."""
     schema = understood(document, node, place)
+    alternatives = schema.get("anyOf", schema.get("oneOf", ()))
+    if branch and alternatives:
+        chosen = alternatives[min(branch, len(alternatives) - 1)]
+        if not document.allows(chosen, value):
+            return build(document, chosen, f"{place}/{branch}")
     if value is None:
         return _something(document, schema, place, branch)
     if isinstance(value, list):

@@ -143,7 +143,7 @@ def _without_nulls(extensions: Any) -> dict[str, Any]:
 
 
 def _fields_differ(read: dict[str, Any], wanted: dict[str, Any]) -> str:
-    for name in wanted.keys() | read.keys():
+    for name in {**wanted, **read}:
         got, right = read.get(name), wanted.get(name)
         if name == "extensions":  # what is null may be left out
             got, right = _without_nulls(got), _without_nulls(right)

@@ -115,7 +115,7 @@ class _Reached(_Group):
     def runtest(self) -> None:
         from contracts.coverage import Coverage
 
-        coverage = Coverage(self.subject.document)
+        coverage = Coverage(self.subject.document, self.subject.mapping.unreachable)
         for case in self.cases:
             coverage.see(case)
         if coverage.missing:

@@ -47,7 +47,7 @@ def run(
     chosen = generate(subject.document, subject.mapping) if cases is None else cases
     if only is not None:
         chosen = (case for case in chosen if case.id == only)
-    report = Report(subject.name, coverage or Coverage(subject.document))
+    report = Report(subject.name, coverage or Coverage(subject.document, subject.mapping.unreachable))
     began = time.perf_counter()
     asyncio.run(_Runner(subject, report).all(chosen, stop_at_first, progress or _unheard))
     report.seconds = time.perf_counter() - began

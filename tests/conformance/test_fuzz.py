@@ -52,7 +52,9 @@ class RepeatsTheReply(TokenIo):
         try:
             return super()._payout(item)
         except Malformed:
-            raise Malformed(f"cannot read {item}") from None
+            if not item.initiation or not item.initiation.amount:
+                raise
+            raise Malformed(f"cannot read the amount {item.initiation.amount.value}"[:60]) from None
 
 
 class CountsInFloats(FirstPromoter):

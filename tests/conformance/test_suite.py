@@ -101,6 +101,16 @@ def test_coverage_names_what_the_examples_alone_do_not_reach(provider: str) -> N
     assert coverage.locations[0] < coverage.locations[1]
 
 
+def test_what_cannot_be_reached_is_argued_by_its_name_and_only_then() -> None:
+    document = Subject.installed("ledger").document
+    bare = Coverage(document).missing
+    location = next(each for each in bare if each.startswith("never violated: "))
+    argued = Coverage(document, {location: "no answer can"}).missing
+    assert set(bare) - set(argued) == {location}
+    odd = Coverage(document, {"never violated: Nothing type": "no answer can"}).missing
+    assert set(odd) - set(bare) == {"seen, and said to be unreachable: never violated: Nothing type"}
+
+
 def test_coverage_tells_the_names_of_required_and_the_words_of_an_enum_apart() -> None:
     ways = Coverage(Subject.installed("tokenio").document).ways
     assert ("Payout required memberId", False) in ways

@@ -393,3 +393,19 @@ class SendsMoreThanTheLoginTakes(Heldsway):
     def login(self, credentials: Any) -> Call[Token] | None:
         call = super().login(credentials)
         return call and with_body(call, {**body_of(call), "scopes": ["payouts:read"]})
+
+
+@wrong("get", "login: header accept: ")
+class LogsInForAPage(Heldsway):
+    def login(self, credentials: Any) -> Call[Token] | None:
+        call = super().login(credentials)
+        return call and replace(call, accept="text/html")
+
+
+@wrong("get", "it went to provider.example.test.elsewhere.test")
+class LeavesTheServer(Ledger):
+    """A path without its slash makes another host of the base URL, which then gets the credentials."""
+
+    def get(self, id: str) -> Call[Payout]:
+        call = super().get(id)
+        return replace(call, path=f".elsewhere.test{call.path}")

@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from providers.sdk import ListQuery, Mismatch, Money, Problem, RefusalKind
+from providers.sdk import Mismatch, Money, Problem, RefusalKind
 from tests.contracts.plugins import ORDER, build, login_call, plugin, reply
 
 CANARY = "test-canary-0123456789"
@@ -79,11 +79,3 @@ def test_a_mismatch_names_fields_and_no_values() -> None:
     with pytest.raises(Mismatch) as wrong:
         plugin("tokenio").create(order).reads(reply(body))
     assert str(wrong.value) == "the reply contradicts the request in: reference, amount"
-
-
-def test_what_people_see_beside_the_unified_fields_is_shown() -> None:
-    """The suite proves that nothing else is; this, that it is."""
-    body = [{"id": 1, "status": "completed", "unit": "points", "amount": 12, "campaign": {"id": 7, "name": "Test"}}]
-    (payout,) = plugin("firstpromoter").list_payouts(ListQuery()).reads(reply(body)).items
-    shown = {"unit": "points", "units": 12, "campaign_id": 7, "campaign_name": "Test"}
-    assert (payout.amount, payout.extensions) == (None, shown)
