@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -98,5 +99,5 @@ def no_key(plugin: Plugin) -> Any:
 def test_the_suite_notices_wrong_credentials(provider: str, wrong: Callable[[Plugin], Any]) -> None:
     subject = Subject.installed(provider)
     changed = subclass(subject.plugin, authorize=wrong(subject.plugin))
-    failures = run_requests(Subject(changed, subject.document, subject.mapping), 10, stop_at_first=True).failures
+    failures = run_requests(replace(subject, plugin=changed), 10, stop_at_first=True).failures
     assert "credentials" in failures[0].got or "authenticates in none" in failures[0].got

@@ -50,6 +50,13 @@ def test_a_suite_that_never_ends_is_a_killed_mutant(bench: Bench, monkeypatch: p
     assert judge(Bench(bench.subject, bench.mutants, (), for_ever), 0).killed_by == "not done after 0 seconds"
 
 
+def test_a_plugin_that_cannot_be_made_is_a_killed_mutant(bench: Bench) -> None:
+    def broken(*asked: object) -> str | None:
+        raise TypeError("test")
+
+    assert judge(Bench(bench.subject, bench.mutants, (), broken), 0).killed_by == "the suite ends with TypeError"
+
+
 def test_each_word_of_a_table_is_changed_to_every_other_status_and_deleted(bench: Bench) -> None:
     names = {mutant.name for mutant in bench.mutants}
     others = {f"statuses: paid is {status}" for status in PayoutStatus if status not in ("completed", "unknown")}

@@ -45,6 +45,8 @@ def _noticed(bench: Bench, mutant: Mutant) -> str | None:
             return bench.suite(changed, mutant.capabilities, mutant.name in bench.explained)
     except _TooLong:
         return f"not done after {SECONDS:.0f} seconds"
+    except Exception as error:  # the plugin cannot even be made
+        return f"the suite ends with {type(error).__name__}"
 
 
 @contextmanager
