@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 
 import pytest
 from click.testing import CliRunner
@@ -28,8 +29,7 @@ def wrong(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     right = Subject.installed
 
     def wrongly(name: str) -> Subject:
-        made = right(name)
-        return Subject(BelievesEverything, made.document, made.mapping)
+        return replace(right(name), plugin=BelievesEverything)
 
     with monkeypatch.context() as patched:
         patched.setattr(Subject, "installed", wrongly)

@@ -30,7 +30,7 @@ def changed(provider: str, **account: Any) -> Subject:
     [
         (changed("heldsway", currency=None), "subject.currency: payouts of heldsway name no currency"),
         (changed("heldsway", settings={"bulk_key": "all"}), "subject.settings: "),
-        (changed("ledger", credentials=[{"api_key": "test-key"}]), r"subject.credentials: \['api_key'\] is no form"),
+        (changed("ledger", credentials=[{"api_key": "test-key"}]), r"credentials: \['api_key'\] is no form"),
         (replace(changed("ledger"), plugin=Heldsway), "the mapping is ledger's, and the plugin is heldsway"),
     ],
 )
