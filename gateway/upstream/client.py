@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ssl
 from functools import cache
+from http.cookiejar import CookieJar, DefaultCookiePolicy
 
 import httpx
 
@@ -23,6 +24,7 @@ def new_client(timeout: float = 30.0) -> httpx.AsyncClient:
     return httpx.AsyncClient(
         transport=transport,
         timeout=httpx.Timeout(timeout, connect=5.0, pool=5.0),
+        cookies=CookieJar(DefaultCookiePolicy(allowed_domains=[])),  # a provider's cookie would tie calls together
         follow_redirects=False,
         trust_env=False,
     )

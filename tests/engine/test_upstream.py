@@ -207,6 +207,24 @@ async def test_secrets_leave_only_as_headers_and_the_path_is_the_one_that_was_bu
     assert "test-ledger-token" not in repr(outcome)
 
 
+async def test_a_providers_cookie_is_not_sent_back(client: httpx.AsyncClient) -> None:
+    heard: list[bytes] = []
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        heard.append(await reader.readuntil(b"\r\n\r\n"))
+        writer.write(b"HTTP/1.1 404 Not Found\r\nSet-Cookie: test=1\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
+        await writer.drain()
+        writer.close()
+
+    async with await asyncio.start_server(answer, "127.0.0.1", 0) as server:
+        port = server.sockets[0].getsockname()[1]
+        sender = upstream(f"http://127.0.0.1:{port}", client)
+        for _ in range(2):
+            await sender.send(Ledger(Account()).get("po_test_0002"))
+    assert len(heard) == 2
+    assert b"cookie" not in heard[1].lower()
+
+
 async def test_a_path_that_would_make_another_host_sends_nothing(
     ledger: RunningSimulator, client: httpx.AsyncClient
 ) -> None:
