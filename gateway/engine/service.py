@@ -9,8 +9,6 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-import httpx
-
 from gateway.config import Config, build_provider, journal_url, redis_url, resolve_secret
 from gateway.coordination import CachePolicy, Coordination, Policy, Rate, open_coordination
 from gateway.engine.connection import Connection
@@ -27,7 +25,7 @@ from gateway.store.journal import JournalUnavailable, Store
 from gateway.store.leases import end_dead_leases
 from gateway.store.opening import open_store
 from gateway.upstream import Upstream
-from gateway.upstream.client import new_client
+from gateway.upstream.client import Transport
 
 DRAIN_SECONDS = 20.0
 
@@ -123,8 +121,8 @@ async def connect(
 ) -> Connection:
     settings = config.connections[name]
     provider, credentials = build_provider(name, settings)
-    client: httpx.AsyncClient = await stack.enter_async_context(new_client(settings.timeout))
-    upstream = Upstream(provider, settings.base_url, credentials, client, timeout=settings.timeout)
+    transport = await stack.enter_async_context(Transport())
+    upstream = Upstream(provider, settings.base_url, credentials, transport, timeout=settings.timeout)
     return Connection(name, provider, upstream, coordination, config.reads.cache)
 
 

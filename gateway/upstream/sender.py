@@ -69,7 +69,7 @@ class Upstream:
         provider: Provider,
         base_url: str,
         credentials: Any,
-        client: httpx.AsyncClient,
+        transport: httpx.AsyncBaseTransport,
         *,
         timeout: float = 30.0,
         clock: Callable[[], float] = time.time,
@@ -77,7 +77,7 @@ class Upstream:
         self.provider = provider
         self.base_url = base_url.rstrip("/")
         self.credentials = credentials
-        self.client = client
+        self.transport = transport
         self.timeout = timeout
         self.clock = clock
         self._token: Token | None = None
@@ -119,7 +119,7 @@ class Upstream:
         if login is not None:
             raise UpstreamFailed(login)
         try:
-            response = await self.client.send(self._request(call, trace), stream=True)
+            response = await self.transport.handle_async_request(self._request(call, trace))
         except FAILURES as error:
             raise UpstreamFailed(_failed(trace, error)) from None
         if response.status_code in call.success and _is_file(response, call.accept):
@@ -151,7 +151,7 @@ class Upstream:
             return NotSent(trace.evidence(detail="too late to send"))
         try:
             async with asyncio.timeout(self.timeout):
-                response = await self.client.send(self._request(call, trace), stream=True)
+                response = await self.transport.handle_async_request(self._request(call, trace))
                 try:
                     reply = await _read(response)
                 finally:
@@ -191,11 +191,10 @@ class Upstream:
         if call.body is not None:
             headers["Content-Type"] = "application/json"
         headers |= self.provider.authorize(call, url, self.credentials, self._token, self.clock())
-        request = self.client.build_request(call.method, url, content=call.body, headers=headers)
+        request = httpx.Request(call.method, url, headers=headers, content=call.body, extensions={"trace": trace})
         # httpx folds ".." even where it was quoted; ids cannot hold it, and this proves it.
         if request.url.raw_path.partition(b"?")[0].decode() != urlsplit(url).path:
             raise httpx.InvalidURL("the path changed on its way into the request")
-        request.extensions["trace"] = trace
         return request
 
     async def _log_in(self) -> NotSent | Refused | None:
@@ -254,7 +253,7 @@ async def _read(response: httpx.Response) -> Reply:
     if response.headers.get("content-encoding", "identity").lower() != "identity":
         raise Malformed("a reply came in an encoding that was not asked for")
     body = bytearray()
-    async for chunk in response.aiter_raw():
+    async for chunk in response.stream:  # type: ignore[union-attr]
         body += chunk
         if len(body) > REPLY_LIMIT:
             raise Malformed("a reply is larger than any documented one")

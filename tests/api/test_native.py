@@ -12,6 +12,7 @@ import pytest
 from contracts.document import Document, Operation
 from contracts.simulator.demo import ACCOUNTS
 from gateway.redaction import SUSPICIOUS
+from gateway.upstream.client import Transport
 from tests.api.conftest import config_of, problem, sent_writes
 from tests.api.test_operations_reached import direct
 from tests.conftest import Stack, stack_of
@@ -170,14 +171,18 @@ async def test_a_refused_native_read_is_a_problem_of_ours(stack: Stack, status: 
 
 async def test_the_callers_credentials_and_headers_stay_here(stack: Stack) -> None:
     sent: list[httpx.Request] = []
-    client = stack.gateway.connections["promo"].upstream.client
+    upstream = stack.gateway.connections["promo"].upstream
 
-    async def note(request: httpx.Request) -> None:
-        sent.append(request)
+    class Noting(Transport):
+        async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+            sent.append(request)
+            return await super().handle_async_request(request)
 
-    client.event_hooks["request"].append(note)
+    upstream.transport = Noting()
     headers = {"X-API-KEY": "test-of-the-caller", "Cookie": "test=1", "Accept": "text/plain"}
-    assert (await stack.call.get("/v1/connections/promo/native/payouts/list", headers=headers)).status_code == 200
+    async with upstream.transport:
+        answer = await stack.call.get("/v1/connections/promo/native/payouts/list", headers=headers)
+    assert answer.status_code == 200
     (request,) = sent
     assert request.headers["x-api-key"] == ACCOUNTS["promo"].credentials["api_key"]
     assert request.headers["accept"] == "application/json"

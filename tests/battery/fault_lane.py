@@ -23,7 +23,6 @@ from gateway.engine.intent import call_of, intent_of
 from gateway.operation import Operation, State
 from gateway.store.audit import Audit
 from gateway.store.journal import Transaction, list_operations
-from gateway.upstream.client import new_client
 from tests.battery.checker import Move, Told, Violation, chain, check, executions_of_log, slot_of, stuck
 from tests.battery.fault_meeting import Meeting
 from tests.battery.fault_table import BEFORE_THE_CONNECTION, TIMEOUT, Cell, Write, afterwards, rest
@@ -60,18 +59,24 @@ async def lane(write: Write) -> AsyncIterator[Lane]:
         raw["connections"][write.connection]["timeout"] = TIMEOUT
         if write.bulk:
             raw["connections"][write.connection]["settings"] = {"bulk_key": "ids"}
-        starved = await stack.enter_async_context(new_client(TIMEOUT))
-        made = Lane(write, await stack.enter_async_context(stack_of(raw, simulators)), simulator, starved)
+        made = Lane(write, await stack.enter_async_context(stack_of(raw, simulators)), simulator)
         log = logging.getLogger("gateway.operations")
         log.addHandler(made.alarms)
         stack.callback(log.removeHandler, made.alarms)
         yield made
 
 
+class Starved(httpx.AsyncBaseTransport):
+    """A pool in which no connection comes free."""
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        raise httpx.PoolTimeout("no connection came free", request=request)
+
+
 class Lane:
     """One write's gateway and provider, and what is met there."""
 
-    def __init__(self, write: Write, stack: Stack, simulator: Simulator, starved: httpx.AsyncClient) -> None:
+    def __init__(self, write: Write, stack: Stack, simulator: Simulator) -> None:
         self.write, self.stack, self.simulator = write, stack, simulator
         self.connection = stack.gateway.connections[write.connection]
         self.runner = stack.gateway.runner
@@ -80,10 +85,7 @@ class Lane:
         for part in (self.runner, stack.gateway.writer, stack.gateway.decisions):
             part.store = self.store
         self.runner.clock = self.clock
-        self.home, self.client = self.connection.upstream.base_url, self.connection.upstream.client
-        self.starved = starved
-        self.starved._transport._pool._max_connections = 0  # type: ignore[attr-defined]
-        self.starved.timeout = httpx.Timeout(TIMEOUT, pool=0.05)
+        self.home, self.transport = self.connection.upstream.base_url, self.connection.upstream.transport
         self.seeds = [dict(record.body) for record in [*simulator.state.payouts, *simulator.state.requests]]
         self.number = 0
 
@@ -156,10 +158,10 @@ class Lane:
             case "tls_to_a_plain_port":
                 upstream.base_url = f"https://127.0.0.1:{port}"
             case _:
-                upstream.client = self.starved
+                upstream.transport = Starved()
 
     def _mend(self, cell: Cell) -> None:
-        self.connection.upstream.base_url, self.connection.upstream.client = self.home, self.client
+        self.connection.upstream.base_url, self.connection.upstream.transport = self.home, self.transport
         if not cell.story.startswith("lags"):
             self.simulator.faults.clear()
 

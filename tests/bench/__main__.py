@@ -68,9 +68,12 @@ def main(
         names = only or tuple(ROWS)
         task = bar.add_task("bench", total=len(names) * len(levels) * len(delays) * repeats)
         for delay in delays:
-            with tempfile.TemporaryDirectory(prefix="bench-") as folder, opened(names, Path(folder), delay) as (all, key):
+            with (
+                tempfile.TemporaryDirectory(prefix="bench-") as folder,
+                opened(names, Path(folder), delay) as (made, key),
+            ):
                 for level in levels:
-                    runs = measured(all, key, level, seconds, repeats, lambda: bar.advance(task))
+                    runs = measured(made, key, level, seconds, repeats, lambda: bar.advance(task))
                     figures += [figures_of(row, level, delay, samples) for row, samples in runs.items()]
     show(figures, Console())
     if output is not None:
@@ -80,9 +83,10 @@ def main(
 
 
 @contextlib.contextmanager
-def opened(names: tuple[str, ...], folder: Path, delay: float) -> Iterator[tuple[list[rows.Row], str]]:
+def opened(names: tuple[str, ...], delay: float) -> Iterator[tuple[list[rows.Row], str]]:
     """Every row's process, over one stub."""
     with contextlib.ExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="bench-")))
         stub, port = rows.stub(delay)
         stack.callback(stub.wait)
         stack.callback(stub.terminate)
@@ -99,14 +103,14 @@ def opened(names: tuple[str, ...], folder: Path, delay: float) -> Iterator[tuple
 
 
 def measured(
-    all: list[rows.Row], key: str, level: int, seconds: float, repeats: int, done: Callable[[], object]
+    made: list[rows.Row], key: str, level: int, seconds: float, repeats: int, done: Callable[[], object]
 ) -> dict[rows.Row, list[tuple[Sample, float]]]:
     """In turns: A B A B. The first short run of each warms it up and is not counted."""
-    runs: dict[rows.Row, list[tuple[Sample, float]]] = {row: [] for row in all}
-    for row in all:
+    runs: dict[rows.Row, list[tuple[Sample, float]]] = {row: [] for row in made}
+    for row in made:
         once(row, key, level, 0.5)
     for _ in range(repeats):
-        for row in all:
+        for row in made:
             runs[row].append(once(row, key, level, seconds))
             done()
     return runs
@@ -141,7 +145,19 @@ def figures_of(row: rows.Row, level: int, delay: float, runs: list[tuple[Sample,
 
 
 def show(figures: list[Figures], screen: Console) -> None:
-    heads = ("row", "clients", "upstream ms", "rps", f"x {BASE}", "p50 ms", "p99 ms", "CPU us", "PSS MB", "ready s", "wrong")
+    heads = (
+        "row",
+        "clients",
+        "upstream ms",
+        "rps",
+        f"x {BASE}",
+        "p50 ms",
+        "p99 ms",
+        "CPU us",
+        "PSS MB",
+        "ready s",
+        "wrong",
+    )
     table = Table(*heads)
     base = {(each.delay_ms, each.concurrency): each.rps for each in figures if each.row == BASE}
     for each in figures:

@@ -1,6 +1,6 @@
 """What people write today: one handler that translates by hand, without a journal.
 
-    python -m tests.bench.handlers litestar-httpx PORT STUB_PORT KEY_FILE
+python -m tests.bench.handlers litestar-httpx PORT STUB_PORT KEY_FILE
 """
 
 from __future__ import annotations

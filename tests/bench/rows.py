@@ -84,7 +84,7 @@ def pinned(command: Sequence[str], core: int, **environment: str) -> subprocess.
     def pin() -> None:
         os.sched_setaffinity(0, {core % os.cpu_count()})  # type: ignore[operator]
 
-    return subprocess.Popen(command, cwd=ROOT, preexec_fn=pin, env=os.environ | environment)  # noqa: PLW1509
+    return subprocess.Popen(command, cwd=ROOT, preexec_fn=pin, env=os.environ | environment)
 
 
 def wait_for(port: int, process: subprocess.Popen[bytes], seconds: float = 30) -> None:
@@ -92,7 +92,7 @@ def wait_for(port: int, process: subprocess.Popen[bytes], seconds: float = 30) -
     end = time.perf_counter() + seconds
     while time.perf_counter() < end and process.poll() is None:
         try:
-            urllib.request.urlopen(f"http://127.0.0.1:{port}/health/ready", timeout=5)  # noqa: S310
+            urllib.request.urlopen(f"http://127.0.0.1:{port}/health/ready", timeout=5)
         except urllib.error.HTTPError:
             return
         except OSError:
@@ -142,5 +142,7 @@ def nginx(folder: Path, stub_port: int) -> Row | None:
 
 def machine() -> str:
     """What the figures were measured on."""
-    models = [line.split(":", 1)[1].strip() for line in Path("/proc/cpuinfo").read_text().splitlines() if "model name" in line]
+    models = [
+        line.split(":", 1)[1].strip() for line in Path("/proc/cpuinfo").read_text().splitlines() if "model name" in line
+    ]
     return json.dumps({"cores": os.cpu_count(), "processor": models[0] if models else "unknown"})

@@ -1,6 +1,6 @@
 """A stub of Token.io's payouts, as cheap as can be: it echoes the initiation, at once or after a delay.
 
-    python -m tests.bench.stub PORT [MILLISECONDS]
+python -m tests.bench.stub PORT [MILLISECONDS]
 """
 
 from __future__ import annotations
@@ -67,10 +67,8 @@ def length_of(head: bytes) -> int:
 
 def answered(request: tuple[bytes, bytes]) -> bytes:
     head, body = request
-    if head.startswith(b"POST"):
-        text = REPLY % (next(NUMBERS), bytes(ASKED.decode(body).initiation))
-    else:
-        text = NONE
+    created = head.startswith(b"POST")
+    text = REPLY % (next(NUMBERS), bytes(ASKED.decode(body).initiation)) if created else NONE
     return HEAD % len(text) + text
 
 

@@ -13,7 +13,7 @@ import respx
 from contracts.simulator.demo import ACCOUNTS
 from contracts.simulator.server import RunningSimulator, running
 from gateway.upstream import Contradicted, NotSent, Refused, Unclear, Upstream, UpstreamFailed
-from gateway.upstream.client import new_client
+from gateway.upstream.client import Transport
 from gateway.upstream.retrying import MOST, TRIES
 from providers.heldsway import Heldsway, KeyPair
 from providers.ledger import Credentials, Ledger
@@ -31,12 +31,12 @@ async def ledger() -> AsyncIterator[RunningSimulator]:
 
 
 @pytest.fixture
-async def client() -> AsyncIterator[httpx.AsyncClient]:
-    async with new_client() as made:
+async def client() -> AsyncIterator[Transport]:
+    async with Transport() as made:
         yield made
 
 
-def upstream(base_url: str, client: httpx.AsyncClient, seconds: float = 5.0) -> Upstream:
+def upstream(base_url: str, client: Transport, seconds: float = 5.0) -> Upstream:
     token = Secret(ACCOUNTS["aff"].credentials["access_token"])
     return Upstream(Ledger(Account("USD")), base_url, Credentials(token), client, timeout=seconds)
 
@@ -46,7 +46,7 @@ def upstream(base_url: str, client: httpx.AsyncClient, seconds: float = 5.0) -> 
     ["http://127.0.0.1:1", "http://nothing.invalid", "http://127.0.0.1:99999", "https://127.0.0.1:{port}"],
     ids=["refused", "no such name", "no such port", "TLS to a plain port"],
 )
-async def test_what_never_left_is_not_sent(base_url: str, ledger: RunningSimulator, client: httpx.AsyncClient) -> None:
+async def test_what_never_left_is_not_sent(base_url: str, ledger: RunningSimulator, client: Transport) -> None:
     url = base_url.format(port=ledger.url.rpartition(":")[2])
     outcome = await upstream(url, client).send(Ledger(Account()).complete("po_test_0002", MARK))
     assert isinstance(outcome, NotSent)
@@ -60,7 +60,7 @@ UNCLEAR = ["reset", "close", "truncate", "junk", "html", "empty", "redirect", "b
 @pytest.mark.parametrize("when", ["before", "after"])
 @pytest.mark.parametrize("fault", ["reset", "close", "redirect"])
 async def test_a_broken_answer_is_unclear_whether_or_not_it_was_executed(
-    fault: str, when: str, ledger: RunningSimulator, client: httpx.AsyncClient
+    fault: str, when: str, ledger: RunningSimulator, client: Transport
 ) -> None:
     ledger.simulator.add_fault(fault, when=when)
     outcome = await upstream(ledger.url, client).send(Ledger(Account()).complete("po_test_0002", MARK))
@@ -70,9 +70,7 @@ async def test_a_broken_answer_is_unclear_whether_or_not_it_was_executed(
 
 
 @pytest.mark.parametrize("fault", [name for name in UNCLEAR if name not in ("reset", "close", "redirect")])
-async def test_an_unreadable_success_is_unclear(
-    fault: str, ledger: RunningSimulator, client: httpx.AsyncClient
-) -> None:
+async def test_an_unreadable_success_is_unclear(fault: str, ledger: RunningSimulator, client: Transport) -> None:
     ledger.simulator.add_fault(fault)
     outcome = await upstream(ledger.url, client).send(Ledger(Account()).complete("po_test_0002", MARK))
     assert isinstance(outcome, Unclear)
@@ -81,7 +79,7 @@ async def test_an_unreadable_success_is_unclear(
 
 @pytest.mark.parametrize("fault", ["wrong_id", "wrong_reference"])
 async def test_an_answer_about_something_else_is_a_contradiction(
-    fault: str, ledger: RunningSimulator, client: httpx.AsyncClient
+    fault: str, ledger: RunningSimulator, client: Transport
 ) -> None:
     ledger.simulator.add_fault(fault)
     outcome = await upstream(ledger.url, client).send(Ledger(Account()).complete("po_test_0002", MARK))
@@ -90,7 +88,7 @@ async def test_an_answer_about_something_else_is_a_contradiction(
 
 @pytest.mark.parametrize("status", [408, 409, 418, 451, 500, 501, 502, 503, 504, 520])
 async def test_a_status_that_the_contract_does_not_list_is_unclear(
-    status: int, ledger: RunningSimulator, client: httpx.AsyncClient
+    status: int, ledger: RunningSimulator, client: Transport
 ) -> None:
     ledger.simulator.add_fault("status", status=status)
     outcome = await upstream(ledger.url, client).send(Ledger(Account()).complete("po_test_0002", MARK))
@@ -98,38 +96,38 @@ async def test_a_status_that_the_contract_does_not_list_is_unclear(
     assert outcome.evidence.status == status
 
 
-async def test_a_documented_refusal_is_one(ledger: RunningSimulator, client: httpx.AsyncClient) -> None:
+async def test_a_documented_refusal_is_one(ledger: RunningSimulator, client: Transport) -> None:
     outcome = await upstream(ledger.url, client).send(Ledger(Account()).complete("po_unknown", MARK))
     assert isinstance(outcome, Refused)
     assert outcome.refusal.kind is RefusalKind.NOT_FOUND
 
 
-async def test_a_hanging_provider_is_left_at_the_deadline(ledger: RunningSimulator, client: httpx.AsyncClient) -> None:
+async def test_a_hanging_provider_is_left_at_the_deadline(ledger: RunningSimulator, client: Transport) -> None:
     ledger.simulator.add_fault("hang", seconds=30)
     outcome = await upstream(ledger.url, client, 0.2).send(Ledger(Account()).complete("po_test_0002", MARK))
     assert isinstance(outcome, Unclear)
 
 
-async def test_a_reply_that_never_ends_is_cut(ledger: RunningSimulator, client: httpx.AsyncClient) -> None:
+async def test_a_reply_that_never_ends_is_cut(ledger: RunningSimulator, client: Transport) -> None:
     ledger.simulator.add_fault("huge", megabytes=4)
     outcome = await upstream(ledger.url, client).send(Ledger(Account()).complete("po_test_0002", MARK))
     assert isinstance(outcome, Unclear)
 
 
-async def test_a_paused_process_comes_too_late_to_send(ledger: RunningSimulator, client: httpx.AsyncClient) -> None:
+async def test_a_paused_process_comes_too_late_to_send(ledger: RunningSimulator, client: Transport) -> None:
     call = Ledger(Account()).complete("po_test_0002", MARK)
     outcome = await upstream(ledger.url, client).send(call, before=0.0)
     assert isinstance(outcome, NotSent)
     assert not list(ledger.simulator.log)
 
 
-async def test_a_read_is_tried_again_within_its_budget(ledger: RunningSimulator, client: httpx.AsyncClient) -> None:
+async def test_a_read_is_tried_again_within_its_budget(ledger: RunningSimulator, client: Transport) -> None:
     ledger.simulator.add_fault("reset", when="before", times=TRIES - 1)
     found = await upstream(ledger.url, client).read(Ledger(Account()).get("po_test_0002"))
     assert found.id == "po_test_0002"
 
 
-async def test_the_retry_budget_ends(ledger: RunningSimulator, client: httpx.AsyncClient) -> None:
+async def test_the_retry_budget_ends(ledger: RunningSimulator, client: Transport) -> None:
     ledger.simulator.add_fault("status", status=503, times=None)
     sender = upstream(ledger.url, client)
     reads = 20
@@ -140,9 +138,7 @@ async def test_the_retry_budget_ends(ledger: RunningSimulator, client: httpx.Asy
     assert asked <= reads + MOST + reads * 0.1 + 1
 
 
-async def test_a_cancelled_caller_leaves_no_connection_behind(
-    ledger: RunningSimulator, client: httpx.AsyncClient
-) -> None:
+async def test_a_cancelled_caller_leaves_no_connection_behind(ledger: RunningSimulator, client: Transport) -> None:
     ledger.simulator.add_fault("hang", seconds=30)
     sender = upstream(ledger.url, client)
     task = asyncio.create_task(sender.send(Ledger(Account()).complete("po_test_0002", MARK)))
@@ -155,7 +151,7 @@ async def test_a_cancelled_caller_leaves_no_connection_behind(
     assert found.id == "po_test_0002"
 
 
-async def test_a_token_is_minted_once_for_many_and_again_once_after_a_401(client: httpx.AsyncClient) -> None:
+async def test_a_token_is_minted_once_for_many_and_again_once_after_a_401(client: Transport) -> None:
     async with running("heldsway") as server:
         keys = KeyPair(Secret("test-heldsway-key"), Secret("test-heldsway-secret"))
         sender = Upstream(Heldsway(Account("USD")), server.url, keys, client)
@@ -166,7 +162,7 @@ async def test_a_token_is_minted_once_for_many_and_again_once_after_a_401(client
         assert _logins(server) == 2
 
 
-async def test_a_refused_login_sends_nothing_else(client: httpx.AsyncClient) -> None:
+async def test_a_refused_login_sends_nothing_else(client: Transport) -> None:
     async with running("heldsway") as server:
         keys = KeyPair(Secret("test-wrong"), Secret("test-wrong"))
         sender = Upstream(Heldsway(Account("USD")), server.url, keys, client)
@@ -180,12 +176,12 @@ def _logins(server: RunningSimulator) -> int:
     return sum(entry.operation == "create_access_token" for entry in server.simulator.log)
 
 
-@respx.mock
-async def test_secrets_leave_only_as_headers_and_the_path_is_the_one_that_was_built(client: httpx.AsyncClient) -> None:
-    route = respx.get("https://ledger.example.test/base/v1/payouts/po_1").respond(
+async def test_secrets_leave_only_as_headers_and_the_path_is_the_one_that_was_built() -> None:
+    router = respx.Router()
+    route = router.get("https://ledger.example.test/base/v1/payouts/po_1").respond(
         404, json={"error": "x", "message": "y"}
     )
-    sender = upstream("https://ledger.example.test/base/", client)
+    sender = upstream("https://ledger.example.test/base/", httpx.MockTransport(router.async_handler))
     outcome: Any = await sender.send(Ledger(Account()).get("po_1"))
     assert isinstance(outcome, Refused)
     request = route.calls.last.request
@@ -194,9 +190,7 @@ async def test_secrets_leave_only_as_headers_and_the_path_is_the_one_that_was_bu
     assert "test-ledger-token" not in repr(outcome)
 
 
-async def test_credentials_that_no_header_can_carry_send_nothing(
-    ledger: RunningSimulator, client: httpx.AsyncClient
-) -> None:
+async def test_credentials_that_no_header_can_carry_send_nothing(ledger: RunningSimulator, client: Transport) -> None:
     sender = Upstream(Ledger(Account("USD")), ledger.url, Credentials(Secret("test-ключ")), client)
     outcome = await sender.send(Ledger(Account()).complete("po_test_0002", MARK))
     assert isinstance(outcome, NotSent)
