@@ -23,7 +23,7 @@ EXCEPTIONS: dict[str, Callable[[], Exception]] = {
     "connection reset while writing": lambda: httpx.WriteError("[Errno 104] Connection reset by peer"),
     "read timeout": lambda: httpx.ReadTimeout("timed out"),
     "connection reset before the answer": lambda: httpx.ReadError("[Errno 104] Connection reset by peer"),
-    "closed without an answer": lambda: httpx.RemoteProtocolError("Server disconnected without sending a response."),
+    "closed without an answer": lambda: httpx.ReadError("the connection broke off"),
     "answer is no HTTP": lambda: httpx.RemoteProtocolError("illegal status line"),
     "connection reset after the headers": lambda: httpx.ReadError("[Errno 104] Connection reset by peer"),
     "body cut": lambda: httpx.RemoteProtocolError("peer closed connection without sending complete message body"),

@@ -17,6 +17,7 @@ from gateway.operation import Operation
 from gateway.store.journal import Transaction
 
 COLUMNS = "tenant, seq, at, actor, event, operation, state, reason, evidence, mac"
+_INSERT = f"INSERT INTO audit ({COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"  # noqa: S608
 FIRST = "0" * 64  # what the first entry follows
 GATEWAY = "gateway"  # the actor of what nobody asked for
 
@@ -53,10 +54,10 @@ class Audit:
 
     def append(self, tx: Transaction, operation: Operation, actor: str, event: str) -> None:
         """Adds one entry about an operation as it now stands."""
-        seq, previous = self._head(tx, operation.tenant)
+        seq, previous = _next(tx, operation.tenant)
         entry = Entry(
             tenant=operation.tenant,
-            seq=seq + 1,
+            seq=seq,
             at=operation.updated_at,
             actor=actor,
             event=event,
@@ -66,9 +67,8 @@ class Audit:
             evidence=_evidence(operation),
         )
         mac = self._mac(previous, entry)
-        values = [getattr(entry, name) for name in COLUMNS.split(", ")[:-1]]
-        tx.execute(f"INSERT INTO audit ({COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", [*values, mac])  # noqa: S608
-        tx.execute("UPDATE audit_head SET seq = ?, mac = ? WHERE tenant = ?", (entry.seq, mac, entry.tenant))
+        tx.execute(_INSERT, (*msgspec.structs.astuple(entry)[:-1], mac))
+        tx.execute("UPDATE audit_head SET mac = ? WHERE tenant = ?", (mac, entry.tenant))
 
     def verify(self, tx: Transaction) -> tuple[int, list[Broken]]:
         """How many entries there are, and every place where a chain does not hold."""
@@ -90,17 +90,21 @@ class Audit:
                 broken.append(Broken(tenant, head[0], "the chain ends before its head"))
         return count, broken
 
-    def _head(self, tx: Transaction, tenant: str) -> tuple[int, str]:
-        """The chain's end, locked until the transaction ends."""
-        tx.execute("INSERT INTO audit_head (tenant, seq, mac) VALUES (?, 0, ?) ON CONFLICT DO NOTHING", (tenant, FIRST))
-        # The update that changes nothing takes the row's lock, on both engines alike.
-        rows = tx.execute("UPDATE audit_head SET seq = seq WHERE tenant = ? RETURNING seq, mac", (tenant,))
-        return int(rows[0][0]), str(rows[0][1])
-
     def _mac(self, previous: str, entry: Entry) -> str:
-        plain = msgspec.structs.replace(entry, mac="")
+        plain = msgspec.structs.replace(entry, mac="") if entry.mac else entry
         message = previous.encode() + msgspec.json.encode(plain, order="deterministic")
-        return hmac.new(self._key, message, hashlib.sha256).hexdigest()
+        return hmac.digest(self._key, message, "sha256").hex()
+
+
+def _next(tx: Transaction, tenant: str) -> tuple[int, str]:
+    """The next number and what it follows. The chain's end stays locked until the transaction ends."""
+    sql = "UPDATE audit_head SET seq = seq + 1 WHERE tenant = ? RETURNING seq, mac"
+    rows = tx.execute(sql, (tenant,))
+    if not rows:
+        first = "INSERT INTO audit_head (tenant, seq, mac) VALUES (?, 0, ?) ON CONFLICT DO NOTHING"
+        tx.execute(first, (tenant, FIRST))
+        rows = tx.execute(sql, (tenant,))
+    return int(rows[0][0]), str(rows[0][1])
 
 
 def total(tx: Transaction) -> int:

@@ -103,21 +103,33 @@ class Accepted:
 COLUMNS = tuple(field.name for field in msgspec.structs.fields(Operation))
 _COLUMN_LIST = ", ".join(COLUMNS)
 _MARKS = ", ".join("?" for _ in COLUMNS)
+_WORDS = ("effect", "state", "reason", "step")
+_JSON = ("carried", "decisions", "payout", "approval", "routing")
+_INSERT = f"INSERT INTO operation ({_COLUMN_LIST}) VALUES ({_MARKS}) ON CONFLICT DO NOTHING RETURNING id"  # noqa: S608
+# What was asked never changes, nor do the indexes over it.
+_ASKED = (
+    "id", "tenant", "maker", "key", "item", "fingerprint", "action", "kind", "request", "reference", "currency",
+    "minor_units", "payee", "created_at",
+)  # fmt: skip
+_CHANGES = tuple(name for name in COLUMNS if name not in (*_ASKED, "fence"))
+_CHANGE = (
+    f"UPDATE operation SET fence = fence + 1, {', '.join(f'{name} = ?' for name in _CHANGES)}"  # noqa: S608
+    " WHERE id = ? AND fence = ? RETURNING id"
+)
 _OPEN_STATES = ", ".join(f"'{state}'" for state in sorted(OPEN))
 # How far along a payout is: marks only lead forward, except `reopen`.
 _RANK = {"reopen": 0, "approve": 1, "process": 2, "complete": 3, "fail": 3}
 
 
-def to_row(operation: Operation) -> list[Any]:
-    plain = {name: getattr(operation, name) for name in COLUMNS}
-    plain["carried"] = msgspec.json.encode(operation.carried).decode()
-    plain["decisions"] = msgspec.json.encode(operation.decisions).decode()
-    plain["payout"] = msgspec.json.encode(operation.payout).decode() if operation.payout else None
-    plain["approval"] = msgspec.json.encode(operation.approval).decode() if operation.approval else None
-    plain["routing"] = msgspec.json.encode(operation.routing).decode()
-    plain["acknowledged"] = int(operation.acknowledged)
-    plain["pinned"] = int(operation.pinned)
-    return [str(value) if isinstance(value, str) else value for value in plain.values()]
+def to_row(operation: Operation) -> dict[str, Any]:
+    """Every column's value as a database takes it."""
+    row = dict(zip(COLUMNS, msgspec.structs.astuple(operation), strict=True))
+    for name in _WORDS:
+        row[name] = None if row[name] is None else str(row[name])
+    for name in _JSON:
+        row[name] = None if row[name] is None else msgspec.json.encode(row[name]).decode()
+    row["acknowledged"], row["pinned"] = int(operation.acknowledged), int(operation.pinned)
+    return row
 
 
 def from_row(row: Row) -> Operation:
@@ -147,8 +159,7 @@ def accept(tx: Transaction, operation: Operation, attempt: Attempt | None) -> Ac
     if earlier is not None:
         return earlier
     _refuse_contradiction(tx, operation)
-    sql = f"INSERT INTO operation ({_COLUMN_LIST}) VALUES ({_MARKS}) ON CONFLICT DO NOTHING RETURNING id"  # noqa: S608
-    if not tx.execute(sql, to_row(operation)):
+    if not tx.execute(_INSERT, list(to_row(operation).values())):
         earlier = _replayed(tx, operation)  # another gateway committed the same key meanwhile
         if earlier is not None:
             return earlier
@@ -160,7 +171,9 @@ def accept(tx: Transaction, operation: Operation, attempt: Attempt | None) -> Ac
 
 
 def _replayed(tx: Transaction, operation: Operation) -> Accepted | None:
-    earlier = _one(tx, "tenant = ? AND key = ? ORDER BY item = ? DESC", operation.tenant, operation.key, operation.item)
+    earlier = find_by_key(tx, operation.tenant, operation.key, operation.item)
+    # Any other item of a bulk call shows what the key was given for.
+    earlier = earlier or _one(tx, "tenant = ? AND key = ?", operation.tenant, operation.key)
     if earlier is None:
         return None
     if earlier.fingerprint != operation.fingerprint:
@@ -251,11 +264,8 @@ def record(tx: Transaction, operation: Operation, attempt: Attempt | None, seen:
         )
     if seen is not None:
         observe(tx, seen)
-    changed = [name for name in COLUMNS if name not in ("id", "fence")]
-    values = dict(zip(COLUMNS, to_row(operation), strict=True))
-    names = ", ".join(f"{name} = ?" for name in changed)
-    sql = f"UPDATE operation SET fence = fence + 1, {names} WHERE id = ? AND fence = ? RETURNING id"  # noqa: S608
-    return bool(tx.execute(sql, [values[name] for name in changed] + [operation.id, operation.fence]))
+    row = to_row(operation)
+    return bool(tx.execute(_CHANGE, [*map(row.__getitem__, _CHANGES), operation.id, operation.fence]))
 
 
 def observe(tx: Transaction, seen: Observation) -> None:

@@ -24,7 +24,7 @@ async def read_body(response: httpx.Response) -> Reply:
     if response.headers.get("content-encoding", "identity").lower() != "identity":
         raise Malformed("a reply came in an encoding that was not asked for")
     body = bytearray()
-    async for chunk in response.aiter_raw():
+    async for chunk in response.stream:  # type: ignore[union-attr]  # ours are all asynchronous
         body += chunk
         if len(body) > REPLY_LIMIT:
             raise Malformed("a reply is larger than any documented one")

@@ -63,6 +63,7 @@ LISTED = {
 JSON_ERRORS = (("token-json-error", "true"),)
 # The signature binds method, path and body; "under 10 minutes" is advised. It also bounds how late a send can act.
 SIGNATURE_SECONDS = 60
+SIGNER = jwt.PyJWS()
 DESCRIPTION = re.compile(r"[A-Za-z0-9 \-.&/]{6,140}")
 
 
@@ -357,7 +358,7 @@ def signed(call: Call[Any], url: str, credentials: SigningKey, now: float) -> st
         "path": target.path,
         "exp": int((now + SIGNATURE_SECONDS) * 1000),
     }
-    token = jwt.PyJWS().encode(call.body or b"", key, algorithm_for(key), header)  # type: ignore[arg-type]
+    token = SIGNER.encode(call.body or b"", key, algorithm_for(key), header)  # type: ignore[arg-type]
     head, _, signature = token.split(".")
     return f"{head}..{signature}"
 

@@ -23,7 +23,6 @@ from gateway.engine.intent import call_of, intent_of
 from gateway.operation import Operation, State
 from gateway.store.audit import Audit
 from gateway.store.journal import Transaction, list_operations
-from gateway.upstream.client import new_client
 from tests.battery.checker import Move, Told, Violation, chain, check, executions_of_log, slot_of, stuck
 from tests.battery.fault_meeting import Meeting
 from tests.battery.fault_table import BEFORE_THE_CONNECTION, TIMEOUT, Cell, Write, afterwards, rest
@@ -60,12 +59,19 @@ async def lane(write: Write) -> AsyncIterator[Lane]:
         raw["connections"][write.connection]["timeout"] = TIMEOUT
         if write.bulk:
             raw["connections"][write.connection]["settings"] = {"bulk_key": "ids"}
-        starved = await stack.enter_async_context(new_client(TIMEOUT))
+        starved = await stack.enter_async_context(httpx.AsyncClient(transport=Starved()))
         made = Lane(write, await stack.enter_async_context(stack_of(raw, simulators)), simulator, starved)
         log = logging.getLogger("gateway.operations")
         log.addHandler(made.alarms)
         stack.callback(log.removeHandler, made.alarms)
         yield made
+
+
+class Starved(httpx.AsyncBaseTransport):
+    """A pool in which no connection comes free."""
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        raise httpx.PoolTimeout("no connection came free", request=request)
 
 
 class Lane:
@@ -82,8 +88,6 @@ class Lane:
         self.runner.clock = self.clock
         self.home, self.client = self.connection.upstream.base_url, self.connection.upstream.client
         self.starved = starved
-        self.starved._transport._pool._max_connections = 0  # type: ignore[attr-defined]
-        self.starved.timeout = httpx.Timeout(TIMEOUT, pool=0.05)
         self.seeds = [dict(record.body) for record in [*simulator.state.payouts, *simulator.state.requests]]
         self.number = 0
 

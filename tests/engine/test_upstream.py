@@ -193,11 +193,12 @@ def _logins(server: RunningSimulator) -> int:
     return sum(entry.operation == "create_access_token" for entry in server.simulator.log)
 
 
-@respx.mock
-async def test_secrets_leave_only_as_headers_and_the_path_is_the_one_that_was_built(client: httpx.AsyncClient) -> None:
-    route = respx.get("https://ledger.example.test/base/v1/payouts/po_1").respond(
+async def test_secrets_leave_only_as_headers_and_the_path_is_the_one_that_was_built() -> None:
+    router = respx.Router()
+    route = router.get("https://ledger.example.test/base/v1/payouts/po_1").respond(
         404, json={"error": "x", "message": "y"}
     )
+    client = httpx.AsyncClient(transport=httpx.MockTransport(router.async_handler))
     sender = upstream("https://ledger.example.test/base/", client)
     outcome: Any = await sender.send(Ledger(Account()).get("po_1"))
     assert isinstance(outcome, Refused)
