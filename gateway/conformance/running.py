@@ -11,6 +11,7 @@ from typing import Any
 import httpx
 
 from contracts.cases import CANARY, Case, documented, generate
+from contracts.closed_world import credential_headers
 from contracts.coverage import Coverage
 from contracts.document import Document
 from contracts.expect import FILES, Expected, expect
@@ -73,6 +74,7 @@ class _Runner:
         self.logged: list[str] = []
         self.made: dict[str | None, Provider] = {}
         self.documented = documented_successes(subject.document, subject.mapping)
+        self.shown_in = credential_headers(subject.document)
 
     async def all(self, cases: Iterable[Case], stop_at_first: bool, progress: Progress) -> None:
         async with new_client(self.line) as self.client:
@@ -136,9 +138,11 @@ class _Runner:
         return self.subject.minted if case.minted or case.capability == "login" else self.subject.direct
 
     def _secrets(self, case: Case) -> list[str]:
-        """What must show nowhere: the credentials in use, a minted token, and what a body marks as secret."""
+        """What must show nowhere: the credentials in use, as such and as they were sent, and what bodies mark."""
         held = self._credentials(case)
-        return [CANARY, *(getattr(held, name).reveal() for name in held.__struct_fields__)]
+        sent = [request.headers.get(name, "") for request in self.line.sent for name in self.shown_in]
+        spelt = [text.rpartition(" ")[2] for text in sent if text]
+        return [CANARY, *(getattr(held, name).reveal() for name in held.__struct_fields__), *spelt]
 
     def _observed(self, outcome: Outcome[Any], call: Call[Any], upstream: Upstream) -> Observed:
         """Every request that left counts, wherever it went."""
