@@ -28,7 +28,7 @@ def test_every_ask_is_refused_or_becomes_the_one_right_request(provider: str) ->
 def test_a_plugin_that_sends_something_wrong_is_named(wrong: WrongPlugin) -> None:
     subject = replace(Subject.installed(wrong.plugin.name), plugin=wrong.plugin)
     (failure,) = run_requests(subject, SHARE, stop_at_first=True).failures
-    assert failure.case.startswith(f"requests/{wrong.capability}/")
+    assert wrong.capability in ("", failure.case.split("/")[1])
     assert wrong.says in failure.got
 
 

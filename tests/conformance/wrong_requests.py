@@ -32,7 +32,7 @@ from providers.tokenio import TokenIo
 
 
 class WrongPlugin(NamedTuple):
-    """`says`: what the failure must name. `capability`: where it must be found."""
+    """`says`: what the failure must name. `capability`: where it must be found; empty for a login, which all make."""
 
     plugin: type[Provider]
     capability: str
@@ -380,7 +380,7 @@ class AddsAHeader(Ledger):
         return replace(super().get(id), headers=(("X-Test", "1"),))
 
 
-@wrong("get", "login: body /api_key is")
+@wrong("", "login: body /api_key is")
 class SwapsKeyAndSecret(Heldsway):
     def login(self, credentials: Any) -> Call[Token] | None:
         call = super().login(credentials)
@@ -388,14 +388,14 @@ class SwapsKeyAndSecret(Heldsway):
         return call and with_body(call, {"api_key": body["api_secret"], "api_secret": body["api_key"]})
 
 
-@wrong("get", "login: ")
+@wrong("", "login: ")
 class SendsMoreThanTheLoginTakes(Heldsway):
     def login(self, credentials: Any) -> Call[Token] | None:
         call = super().login(credentials)
         return call and with_body(call, {**body_of(call), "scopes": ["payouts:read"]})
 
 
-@wrong("get", "login: header accept: ")
+@wrong("", "login: header accept: ")
 class LogsInForAPage(Heldsway):
     def login(self, credentials: Any) -> Call[Token] | None:
         call = super().login(credentials)
