@@ -104,13 +104,13 @@ class _Runner:
         provider = self._provider(case.currency)
         self.line.sent.clear()
         self.client.cookies.clear()
-        if case.capability == "login":
-            observed = await self._log_in(provider, case)
-        else:
-            call = case.intent.call(provider)
-            for fault in call_faults(case, self.subject.mapping, call):
-                yield fault
-            observed = await self._send(provider, case, call)
+        entering = case.capability == "login"
+        call = provider.login(self.subject.minted) if entering else case.intent.call(provider)
+        if call is None:
+            raise LookupError("the plugin has no login for these credentials")
+        for fault in call_faults(case, self.subject.mapping, call):
+            yield fault
+        observed = await (self._log_in(provider, case) if entering else self._send(provider, case, call))
         for fault in faults_of(case, expected, observed, self._secrets(case)):
             yield fault
 
