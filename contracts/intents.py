@@ -181,8 +181,14 @@ def _boundaries(tables: Mapping[str, Mapping[str, Pool]], offered: Sequence[str]
 def _bounds(capability: str, fields: Mapping[str, Pool], much: bool) -> Iterator[Ask]:
     good = {name: pool.mild[0] for name, pool in fields.items()}
     yield _ask(capability, good)
-    for name, pool in fields.items() if much else ():
-        yield from (_ask(capability, {**good, name: value}) for value in (*pool.mild[1:], *pool.wild))
+    if much:
+        yield _ask(capability, {name: next(filter(_says_something, pool.mild)) for name, pool in fields.items()})
+        for name, pool in fields.items():
+            yield from (_ask(capability, {**good, name: value}) for value in (*pool.mild[1:], *pool.wild))
+
+
+def _says_something(value: Any) -> bool:
+    return value is not ABSENT and value is not None
 
 
 def _mixtures(random: Random, tables: Mapping[str, Mapping[str, Pool]]) -> Iterator[Ask]:

@@ -11,6 +11,7 @@ from typing import Any
 import httpx
 
 from contracts.cases import CANARY, Case, documented, generate
+from contracts.closed_world import credential_headers
 from contracts.coverage import Coverage
 from contracts.document import Document
 from contracts.expect import FILES, Expected, expect
@@ -73,6 +74,7 @@ class _Runner:
         self.logged: list[str] = []
         self.made: dict[str | None, Provider] = {}
         self.documented = documented_successes(subject.document, subject.mapping)
+        self.shown_in = credential_headers(subject.document)
 
     async def all(self, cases: Iterable[Case], stop_at_first: bool, progress: Progress) -> None:
         async with new_client(self.line) as self.client:
@@ -102,13 +104,13 @@ class _Runner:
         provider = self._provider(case.currency)
         self.line.sent.clear()
         self.client.cookies.clear()
-        if case.capability == "login":
-            observed = await self._log_in(provider, case)
-        else:
-            call = case.intent.call(provider)
-            for fault in call_faults(case, self.subject.mapping, call):
-                yield fault
-            observed = await self._send(provider, case, call)
+        entering = case.capability == "login"
+        call = provider.login(self.subject.minted) if entering else case.intent.call(provider)
+        if call is None:
+            raise LookupError("the plugin has no login for these credentials")
+        for fault in call_faults(case, self.subject.mapping, call):
+            yield fault
+        observed = await (self._log_in(provider, case) if entering else self._send(provider, case, call))
         for fault in faults_of(case, expected, observed, self._secrets(case)):
             yield fault
 
@@ -136,9 +138,13 @@ class _Runner:
         return self.subject.minted if case.minted or case.capability == "login" else self.subject.direct
 
     def _secrets(self, case: Case) -> list[str]:
-        """What must show nowhere: the credentials in use, a minted token, and what a body marks as secret."""
+        """What must show nowhere: the credentials in use, as such and as they were sent, and what bodies mark."""
         held = self._credentials(case)
-        return [CANARY, *(getattr(held, name).reveal() for name in held.__struct_fields__)]
+        minted = case.capability == "login"  # then what was sent is what the case made up
+        requests = () if minted else self.line.sent
+        sent = [request.headers.get(name, "") for request in requests for name in self.shown_in]
+        spelt = [text.rpartition(" ")[2] for text in sent if text]
+        return [CANARY, *(getattr(held, name).reveal() for name in held.__struct_fields__), *spelt]
 
     def _observed(self, outcome: Outcome[Any], call: Call[Any], upstream: Upstream) -> Observed:
         """Every request that left counts, wherever it went."""

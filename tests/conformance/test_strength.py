@@ -84,6 +84,7 @@ def test_changes_of_the_source_reach_the_capabilities_and_leave_nothing_behind(p
     mutants = Bench.of(Subject.installed(provider), (Family.SOURCE,)).mutants
     plugin = Subject.installed(provider).plugin
     assert len({mutant.name for mutant in mutants}) == len(mutants)
+    assert len(mutants) == read(CONTRACTS / provider).source.mutants, "measure anew: contracts strength"
     changed = [mutant for mutant in mutants if mutant.name.startswith(f"{plugin.__name__}.list_payouts: ")]
     assert changed
     code = plugin.list_payouts.__wrapped__.__code__  # type: ignore[attr-defined]

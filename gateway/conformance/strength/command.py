@@ -12,14 +12,17 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
+from gateway.conformance.report import Report
+from gateway.conformance.requests import run_requests
 from gateway.conformance.running import run
 from gateway.conformance.strength.bench import Bench, Origin
 from gateway.conformance.strength.judging import Judgement, Work, judged
 from gateway.conformance.strength.measuring import Measured, measured
 from gateway.conformance.strength.mutant import Family
 from gateway.conformance.strength.status import HEAD, published, read, row, write
+from gateway.conformance.strength.suite import ASKS
 from gateway.conformance.strength.survivors import SurvivorsInvalid
-from gateway.conformance.subject import SubjectInvalid
+from gateway.conformance.subject import Subject, SubjectInvalid
 from gateway.plugins import CONTRACTS, installed
 
 README = Path("README.md")
@@ -65,17 +68,21 @@ def strength(
 
 def _measure(origins: Sequence[Origin], families: tuple[Family, ...], processes: int, quiet: bool) -> list[Measured]:
     subjects = {origin: origin.subject() for origin in origins}
-    reports = {origin: run(subject) for origin, subject in subjects.items()}
-    for report in reports.values():
-        if report.failures:
-            first = report.failures[0].case
-            raise click.ClickException(f"{report.provider} fails its tests as it is, first at {first}: mend that first")
+    reports = {origin: _unchanged(subject) for origin, subject in subjects.items()}
     benches = {origin: Bench.of(subject, families) for origin, subject in subjects.items()}
     work = [Work(origin, families, range(len(bench.mutants))) for origin, bench in benches.items()]
     found = _judged(work, processes, quiet)
-    return [
-        measured(benches[each], reports[each], found[each], each.contract or CONTRACTS / each.spec) for each in origins
-    ]
+    return [measured(benches[each], reports[each], found[each], each.folder) for each in origins]
+
+
+def _unchanged(subject: Subject) -> Report:
+    """What the suite says of the plugin as it is; where it complains, nothing can be measured."""
+    report = run(subject)
+    failures = report.failures or run_requests(subject, ASKS).failures
+    if failures:
+        first = failures[0].case
+        raise click.ClickException(f"{report.provider} fails its tests as it is, first at {first}: mend that first")
+    return report
 
 
 def _judged(work: Sequence[Work], processes: int, quiet: bool) -> dict[Origin, list[Judgement]]:

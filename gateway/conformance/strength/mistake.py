@@ -78,7 +78,7 @@ PAGES = Condition(
     "no list has pages",
 )
 IDS_IN_PATHS = Condition(
-    lambda facts: any(call.path.count("/") > 2 for call in facts.calls.values()) and "get" in facts.calls,
+    lambda facts: any(str(place).startswith("path ") for rule in facts.rules for place in rule["carries"].values()),
     "no path holds an id",
 )
 ECHOES = Condition(lambda facts: any("proof" in rule for rule in facts.rules), "nothing is proved by an echo")

@@ -12,7 +12,7 @@ from gateway.conformance.subject import Subject
 
 Capabilities = frozenset[str] | None  # None: all
 
-ASKS = 1_000  # of each provider; what they find, they find among the boundary values and the first mixtures
+ASKS = 2_000  # of each provider; what they find, they find among the boundary values and the first mixtures
 REMEMBERED = 200
 IN_SHORT = 10  # of the many cases, one in so many
 SMALL = frozenset({Family.EXAMPLES, Family.ERRORS, Family.UNDOCUMENTED, Family.TRANSPORT})
