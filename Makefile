@@ -4,7 +4,7 @@ PYTHON ?= $(shell for each in python3.12 python3.11 python3; do $$each -c "" 2>/
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: run test lint tests battery lock openapi clean
+.PHONY: run test lint tests battery bench lock openapi clean
 
 run: $(VENV)/.run
 	$(BIN)/payout-gateway dev
@@ -23,6 +23,10 @@ tests: $(VENV)/.test
 # The full counts of what `make test` runs a share of; takes some hours on two cores.
 battery: $(VENV)/.test
 	$(BIN)/python -m tests.battery
+
+# The gateway beside what people write today, in turns; nginx too where it is installed.
+bench: $(VENV)/.test
+	$(BIN)/python -m tests.bench --json bench.json
 
 # What is installed is pinned with hashes; `make lock` renews the pins.
 $(VENV)/.run: requirements.lock pyproject.toml
