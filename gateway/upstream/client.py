@@ -7,12 +7,14 @@ at once costs five times the processor time.
 from __future__ import annotations
 
 import asyncio
+import select
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from functools import cache
 from http.cookiejar import CookieJar, DefaultCookiePolicy
 from types import SimpleNamespace
 from typing import Any
+from weakref import WeakSet
 
 import aiohttp
 import httpx
@@ -61,7 +63,7 @@ class Transport(httpx.AsyncBaseTransport):
         """Made at the first call: it belongs to the loop that runs then."""
         if self._held is None:
             self._held = aiohttp.ClientSession(
-                connector=aiohttp.TCPConnector(limit=POOL, keepalive_timeout=IDLE_SECONDS, ssl=_ssl_context()),
+                connector=_Connector(),
                 timeout=aiohttp.ClientTimeout(total=None, connect=CONNECT_SECONDS, sock_read=self._silence),
                 cookie_jar=aiohttp.DummyCookieJar(),
                 skip_auto_headers=NOT_OURS,
@@ -70,6 +72,35 @@ class Transport(httpx.AsyncBaseTransport):
                 trace_configs=[_tracing()],
             )
         return self._held
+
+
+class _Connector(aiohttp.TCPConnector):
+    """Connections that are alive as far as the kernel knows: aiohttp hears of an end one turn of the loop later.
+
+    A create on a connection that the other side has closed would be unclear, and wait for a person.
+    """
+
+    def __init__(self) -> None:
+        super().__init__(limit=POOL, keepalive_timeout=IDLE_SECONDS, ssl=_ssl_context())
+        self._kept: WeakSet[Any] = WeakSet()
+
+    async def connect(self, req: Any, traces: Any, timeout: Any) -> Any:  # noqa: ASYNC109  aiohttp's own signature
+        while True:
+            connection = await super().connect(req, traces, timeout)
+            # A new one may be readable: TLS sends its tickets before anything is asked.
+            if connection.protocol not in self._kept or not _readable(connection.transport):
+                self._kept.add(connection.protocol)
+                return connection
+            connection.close()
+
+
+def _readable(transport: asyncio.Transport | None) -> bool:
+    """Something came though nothing was asked: the end, as a rule."""
+    if transport is None:
+        return True
+    poll = select.poll()
+    poll.register(transport.get_extra_info("socket").fileno(), select.POLLIN)
+    return bool(poll.poll(0))
 
 
 class _Sending:

@@ -240,3 +240,20 @@ async def test_credentials_that_no_header_can_carry_send_nothing(
     outcome = await sender.send(Ledger(Account()).complete("po_test_0002", MARK))
     assert isinstance(outcome, NotSent)
     assert not list(ledger.simulator.log)
+
+
+async def test_a_kept_connection_that_the_provider_has_closed_is_not_used_again(client: httpx.AsyncClient) -> None:
+    ended: list[asyncio.StreamWriter] = []
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n")
+        await writer.drain()
+        writer.close()  # and no word of it in the answer
+        ended.append(writer)
+
+    async with await asyncio.start_server(answer, "127.0.0.1", 0) as server:
+        sender = upstream(f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}", client)
+        for _ in range(50):
+            assert isinstance(await sender.send(sender.provider.complete("po_test_0002", MARK)), Refused)
+    assert len(ended) == 50
