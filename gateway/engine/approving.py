@@ -23,8 +23,10 @@ def _matches(policy: ApprovalPolicy, operation: Operation) -> bool:
     wanted = (
         (when.operation, operation.action),
         (when.currency, operation.currency),
-        (when.connection, operation.connection),
         (when.tenant, operation.tenant),
     )
+    # A fallback may take it later, and is asked for then no more.
+    if when.connection is not None and not {operation.connection, *operation.routing.reserve} & set(when.connection):
+        return False
     above = when.above is None or (operation.minor_units is not None and operation.minor_units > when.above)
     return above and all(names is None or value in names for names, value in wanted)

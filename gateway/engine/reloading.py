@@ -112,15 +112,18 @@ class Service:
         return config
 
     async def _leaving(self, config: Config) -> frozenset[str]:
-        """The connections that go, or become another account. Raises ConfigRefused where one has open operations."""
+        """The connections that go. Raises ConfigRefused where one has open operations, or becomes another account."""
         old, new = self.current.config.connections, config.connections
-        leaving = frozenset(name for name in old if name not in new or account(new[name]) != account(old[name]))
+        wrong = [name for name in old.keys() & new.keys() if account(new[name]) != account(old[name])]
+        wrong += new.keys() & frozenset().union(*self._left.values())
+        if wrong:
+            # Payouts and operations are kept by the connection's name: they would be looked for in the wrong place.
+            why = "was the name of another account; give the new one a name of its own"
+            raise self._refused("refused", [(f"connections.{name}", why) for name in sorted(wrong)])
+        leaving = frozenset(old.keys() - new.keys())
         counts = await self.base.store.read(open_counts) if leaving else {}
         busy = [
-            (
-                f"connections.{name}",
-                f"has {counts[name]} open operations: it stays, as the same account, until they end",
-            )
+            (f"connections.{name}", f"has {counts[name]} open operations: it stays until they end")
             for name in sorted(leaving & counts.keys())
         ]
         if busy:
@@ -141,6 +144,8 @@ class Service:
         old, self.current = self.current, new
         self.base.coordination.adopt(policy_of(new.config))
         self._left[old] = left
+        for name in old.connections.keys() & new.connections.keys():
+            old.connections[name].state = new.connections[name].state  # what is queued there is paused, too
         self._share()
         self._working[new] = asyncio.create_task(new.runner.work())
         self.last = Reload("applied", _now())

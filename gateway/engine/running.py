@@ -59,6 +59,7 @@ class Runner:
         recovery: Recovery,
         coordination: Coordination,
         limiter: Limiter,
+        spare: Mapping[str, tuple[str, ...]],
         clock: Callable[[], float] = time.time,
     ) -> None:
         self.connections = connections
@@ -69,6 +70,7 @@ class Runner:
         self.recovery = recovery
         self.coordination = coordination
         self.limiter = limiter
+        self.spare = spare  # the fallbacks of each route, today
         self.clock = clock
         self.owner = f"{socket.gethostname()}:{os.getpid()}:{uuid4().hex[:8]}"
         self.tasks: dict[str, asyncio.Task[Operation]] = {}
@@ -114,7 +116,8 @@ class Runner:
         finished = _finished(operation, outcome, self.now())
         recorded = await self.record(operation, verdict, finished, keeps=looks_up)
         # The lease is kept meanwhile: nobody else looks up the same. What has moved on is another's to look up.
-        looks_up = looks_up and recorded.fence == operation.fence + 1 and recorded.step is Step.LOOK_UP
+        ours = recorded.fence == operation.fence + 1 and recorded.lease_owner == self.owner
+        looks_up = looks_up and ours and recorded.step is Step.LOOK_UP
         return await self.look_up(recorded) if looks_up else recorded
 
     async def look_up(self, operation: Operation) -> Operation:
@@ -148,7 +151,7 @@ class Runner:
 
     async def _go_elsewhere(self, operation: Operation, why: str, finished: Attempt | None = None) -> Operation | None:
         """Commits that an operation is another connection's now, then sends it there. None: nobody takes it."""
-        while (moved := await moved_on(self.connections, operation, why)) is not None:
+        while (moved := await moved_on(self.connections, self.spare, operation, why)) is not None:
             verdict = Verdict(State.ACCEPTED, moved.reason, moved.detail, Step.SEND)
             try:
                 recorded = await self.record(moved, verdict, finished, keeps=True, event="moved")

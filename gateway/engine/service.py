@@ -91,7 +91,15 @@ def assembled(base: Foundation, config: Config, before: Gateway | None = None) -
     }
     limiter = Limiter(config, base.coordination)
     runner = Runner(
-        connections, base.store, base.reader, base.audit, config.operations, base.recovery, base.coordination, limiter
+        connections,
+        base.store,
+        base.reader,
+        base.audit,
+        config.operations,
+        base.recovery,
+        base.coordination,
+        limiter,
+        {route.name: route.fallback for route in config.routes},
     )
     router = Router(config, connections)
     return Gateway(

@@ -23,7 +23,7 @@ from yarl import URL
 POOL = 256  # connections to one provider account at once
 IDLE_SECONDS = 15.0  # after which a connection is not used again: the other side may be closing it
 CONNECT_SECONDS = 5.0
-CHUNK = 64 * 1024
+HEADER_MOST = 64 * 1024  # bytes of one field or line of a reply's head
 # A trace's name for the moment before the first byte of a request leaves.
 STARTED = "send_request_headers.started"
 # aiohttp's own, which no caller asked for; the sender says what it accepts.
@@ -53,7 +53,9 @@ class Transport(httpx.AsyncBaseTransport):
             )
         except (aiohttp.ClientError, OSError, ValueError) as error:
             raise _in_httpx(error, request) from None
-        return httpx.Response(answer.status, headers=answer.raw_headers, stream=_Body(answer, request), request=request)
+        return httpx.Response(
+            answer.status, headers=answer.raw_headers, stream=_Body(answer, request, self._silence), request=request
+        )
 
     async def aclose(self) -> None:
         if self._held is not None:
@@ -68,6 +70,8 @@ class Transport(httpx.AsyncBaseTransport):
                 cookie_jar=aiohttp.DummyCookieJar(),
                 skip_auto_headers=NOT_OURS,
                 auto_decompress=False,
+                max_line_size=HEADER_MOST,
+                max_field_size=HEADER_MOST,
                 trust_env=False,
                 trace_configs=[_tracing()],
             )
@@ -75,7 +79,7 @@ class Transport(httpx.AsyncBaseTransport):
 
 
 class _Connector(aiohttp.TCPConnector):
-    """Connections that are alive as far as the kernel knows: aiohttp hears of an end one turn of the loop later.
+    """Connections that are clean and alive as far as the kernel knows: aiohttp asks its own event loop only.
 
     A create on a connection that the other side has closed would be unclear, and wait for a person.
     """
@@ -88,18 +92,18 @@ class _Connector(aiohttp.TCPConnector):
         while True:
             connection = await super().connect(req, traces, timeout)
             # A new one may be readable: TLS sends its tickets before anything is asked.
-            if connection.protocol not in self._kept or not _readable(connection.transport):
+            if connection.protocol not in self._kept or not _spoiled(connection):
                 self._kept.add(connection.protocol)
                 return connection
             connection.close()
 
 
-def _readable(transport: asyncio.Transport | None) -> bool:
-    """Something came though nothing was asked: the end, as a rule."""
-    if transport is None:
+def _spoiled(connection: Any) -> bool:
+    """Something came though nothing was asked: the end as a rule, or an answer that the next request would take."""
+    if connection.protocol.should_close or connection.transport is None:
         return True
     poll = select.poll()
-    poll.register(transport.get_extra_info("socket").fileno(), select.POLLIN)
+    poll.register(connection.transport.get_extra_info("socket").fileno(), select.POLLIN)
     return bool(poll.poll(0))
 
 
@@ -131,12 +135,15 @@ def _tracing() -> aiohttp.TraceConfig:
 class _Body(httpx.AsyncByteStream):
     """A reply's bytes, as they come."""
 
-    def __init__(self, answer: aiohttp.ClientResponse, request: httpx.Request) -> None:
-        self._answer, self._request = answer, request
+    def __init__(self, answer: aiohttp.ClientResponse, request: httpx.Request, silence: float) -> None:
+        self._answer, self._request, self._silence = answer, request, silence
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
         try:
-            async for chunk in self._answer.content.iter_chunked(CHUNK):
+            while not self._answer.content.at_eof():
+                # aiohttp's own timer ends with the head; a broken chunk would be waited for for ever.
+                async with asyncio.timeout(self._silence):
+                    chunk = await self._answer.content.readany()
                 yield chunk
         except (aiohttp.ClientError, OSError, ValueError) as error:
             raise _in_httpx(error, self._request) from None

@@ -102,6 +102,15 @@ async def test_where_the_first_refuses_the_connection_the_fallback_pays_once(ban
         assert await sent_to(stack, "second") == 1
 
 
+async def test_a_fallback_takes_nothing_that_needs_an_approval_there(banks: Banks) -> None:
+    banks[1]["approvals"] = [
+        {"name": "spare", "when": {"connection": ["second"], "tenant": ["default"]}, "approvers": 1}
+    ]
+    async with serving(banks, first={"base_url": NOWHERE}) as stack:
+        done(await create(stack), 202, "awaiting_approval")
+        assert await sent_to(stack, "second") == 0
+
+
 async def test_a_move_is_an_audited_change_of_its_own_before_the_send(banks: Banks) -> None:
     async with serving(banks, first={"base_url": NOWHERE}) as stack:
         made = done(await create(stack), 201)

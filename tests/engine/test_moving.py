@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, cast
 
 import pytest
+from msgspec.structs import replace
 
 from gateway.engine.connection import Connection
 from gateway.engine.moving import moved_on
@@ -45,12 +46,14 @@ def an_operation(request: str = REQUEST) -> Operation:
     return Operation(
         id="op-1", tenant="t", maker="maker", key="k", fingerprint="f", action="create", kind="payout",
         connection="first", effect=Effect.CREATE, request=request, state=State.SENDING, provider_reference="FIRST",
-        carried=(), sent_at=0, created_at=0, updated_at=0, routing=Routing(candidates=tuple(candidates)),
+        carried=(), sent_at=0, created_at=0, updated_at=0,
+        routing=Routing(route="suppliers", candidates=tuple(candidates)),
     )  # fmt: skip
 
 
 async def moved(operation: Operation, **connections: Stub) -> Operation | None:
-    return await moved_on(cast(dict[str, Connection], connections), operation, "away")
+    spare = {"suppliers": ("gone", "held", "other")}
+    return await moved_on(cast(dict[str, Connection], connections), spare, operation, "away")
 
 
 async def test_the_next_that_takes_it_gets_its_own_reference() -> None:
@@ -59,7 +62,7 @@ async def test_the_next_that_takes_it_gets_its_own_reference() -> None:
     assert found.carried == ("reference", "description")
     assert [(item.connection, item.verdict, item.why) for item in found.routing.candidates] == [
         ("first", "dropped", "away"),
-        ("gone", "dropped", "gone is no longer configured"),
+        ("gone", "dropped", "gone is no longer a fallback of its route"),
         ("held", "dropped", "held is held"),
         ("other", "taken", ""),
     ]
@@ -67,3 +70,9 @@ async def test_the_next_that_takes_it_gets_its_own_reference() -> None:
 
 async def test_who_cannot_carry_it_is_passed_over() -> None:
     assert await moved(an_operation(REQUEST.replace("Invoice 2026 001", "?")), held=Stub(), other=Stub()) is None
+
+
+async def test_what_the_route_no_longer_names_takes_nothing() -> None:
+    operation = an_operation()
+    gone = replace(operation, routing=replace(operation.routing, route="affiliates"))
+    assert await moved(gone, held=Stub(), other=Stub()) is None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import dataclasses
 from collections.abc import AsyncIterator
 from typing import Any
@@ -257,3 +258,30 @@ async def test_a_kept_connection_that_the_provider_has_closed_is_not_used_again(
         for _ in range(50):
             assert isinstance(await sender.send(sender.provider.complete("po_test_0002", MARK)), Refused)
     assert len(ended) == 50
+
+
+async def test_an_answer_that_nobody_asked_for_is_not_the_next_requests(client: httpx.AsyncClient) -> None:
+    asked, stray = 0, list[asyncio.StreamWriter]()
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal asked
+        with contextlib.suppress(asyncio.IncompleteReadError, ConnectionError):
+            while await reader.readuntil(b"\r\n\r\n"):
+                asked += 1
+                writer.write(b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n")
+                await writer.drain()
+                stray.append(writer)
+        writer.close()
+
+    async with await asyncio.start_server(answer, "127.0.0.1", 0) as server:
+        sender = upstream(f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}", client)
+        for number in range(1, 4):
+            outcome = await sender.send(sender.provider.get("po_test_0002"))
+            assert isinstance(outcome, Refused), outcome
+            assert asked == number
+            stray[-1].write(STRAY)  # while the connection is idle
+            await stray[-1].drain()
+            await asyncio.sleep(0)
+
+
+STRAY = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 2\r\n\r\n{}"
