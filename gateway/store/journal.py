@@ -101,6 +101,8 @@ class Accepted:
 
 
 COLUMNS = tuple(field.name for field in msgspec.structs.fields(Operation))
+# msgspec 0.22 gathers what it knows of a type at its first use; two threads that do so at once crash the process.
+_GATHERED = msgspec.json.Decoder(Operation), msgspec.json.Decoder(Payout)
 _COLUMN_LIST = ", ".join(COLUMNS)
 _MARKS = ", ".join("?" for _ in COLUMNS)
 _WORDS = ("effect", "state", "reason", "step")

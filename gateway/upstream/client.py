@@ -21,7 +21,7 @@ import httpx
 from yarl import URL
 
 POOL = 256  # connections to one provider account at once
-IDLE_SECONDS = 15.0  # after which a connection is not used again: the other side may be closing it
+IDLE_SECONDS = 4.0  # uvicorn and Node close after 5: a create must not meet a connection that is being closed
 CONNECT_SECONDS = 5.0
 HEADER_MOST = 64 * 1024  # bytes of one field or line of a reply's head
 # A trace's name for the moment before the first byte of a request leaves.
