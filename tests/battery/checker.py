@@ -129,7 +129,8 @@ def stuck(operations: Iterable[Operation], now: int, since: int) -> list[Violati
             violations.append(Violation("not_stuck", operation.id, f"in sending since {operation.sent_at}"))
         elif operation.state in (State.ACCEPTED, State.UNKNOWN) and operation.due_at is None:
             violations.append(Violation("at_rest", operation.id, f"{operation.state} without a next step"))
-        elif operation.due_at is not None and operation.due_at < now - OVERDUE:
+        # As long as a lease holds, someone is at it, or has just died at it.
+        elif operation.due_at is not None and max(operation.due_at, operation.lease_until or 0) < now - OVERDUE:
             violations.append(Violation("at_rest", operation.id, f"{operation.state}, due at {operation.due_at}"))
     return violations
 
@@ -220,9 +221,14 @@ def _settled(
         Violation("settled", move.operation, f"succeeded at {move.at}, and changed something at {each.at}")
         for move in moves
         if move.after is State.SUCCEEDED
-        for each in done.get(slots.get(move.operation, ""), ())
-        if each.at > move.at and each.changed and each.limit is None
+        for each in _promised(done.get(slots.get(move.operation, ""), ()))
+        if each.at > move.at and each.changed
     ]
+
+
+def _promised(done: Sequence[Execution]) -> Sequence[Execution]:
+    """Nothing, where one execution came that nobody can prevent: it may be the one that was seen to have succeeded."""
+    return () if any(each.limit for each in done) else done
 
 
 def _undone(
