@@ -87,6 +87,11 @@ BROKEN = [
     ),
     (
         "port = 8080",
+        "port = 8080.0",
+        "gateway.toml:2: server.port: must be a whole number, written without a point",
+    ),
+    (
+        "port = 8080",
         "port = 80800",
         "gateway.toml:2: server.port: must be 0 to 65535",
     ),

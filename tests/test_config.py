@@ -78,6 +78,7 @@ def issuer(**changes: Any) -> dict[str, Any]:
 BROKEN = [
     (put("serverr", value={}), "serverr", "did you mean 'server'?"),
     (put("server", value={"port": "8080"}), "server.port", "integer"),
+    (put("server", value={"port": 8080.0}), "server.port", "whole number"),
     (put("server", value={"port": 70000}), "server.port", "0 to 65535"),
     (put("server", value={"wait": 600}), "server.wait", "60"),
     (put("journal", value={"url": "mysql://x"}), "journal.url", "sqlite"),
@@ -131,6 +132,8 @@ BROKEN = [
     (put("connections", "sway", "limits", value={"per_day": 1}), "connections.sway.limits.per_day", "no such key"),
     (limit(per_day=0), "connections.bank.limits.amounts.GBP.per_day", "must be 1 to"),
     (limit(per_day=10.5), "connections.bank.limits.amounts.GBP.per_day", "integer"),
+    (limit(per_day=5000.00), "connections.bank.limits.amounts.GBP.per_day", "whole number"),
+    (put("operations", value={"expires_after": 3600.0}), "operations.expires_after", "whole number"),
     (limit(), "connections.bank.limits.amounts.GBP", "limits nothing"),
     (limit("XXY", per_day=1), "connections.bank.limits.amounts.XXY", "ISO 4217"),
     (limit(per_payout=11, per_day=10), "connections.bank.limits.amounts.GBP.per_payout", "more than per_day"),
@@ -150,11 +153,19 @@ BROKEN = [
         "connections.sway.limits.concurrency",
         "at least 1",
     ),
+    (
+        put("connections", "sway", "limits", value={"concurrency": 4.0}),
+        "connections.sway.limits.concurrency",
+        "whole number",
+    ),
     (put("api_keys", 0, "limits", value={"amounts": {"XXY": {"per_day": 1}}}), "api_keys.0.limits.amounts.XXY", "XXY"),
     (policy(when={"operation": ["pay"]}), "approvals.0.when.operation", "'pay' is none of create"),
     (policy(when={"operation": ["list_payouts"]}), "approvals.0.when.operation", "'list_payouts'"),
     (policy(when={"currency": ["XXY"]}), "approvals.0.when.currency", "ISO 4217"),
     (policy(when={"above": -1, "currency": ["GBP"]}), "approvals.0.when.above", "0 or more"),
+    (policy(when={"above": 1.0, "currency": ["GBP"]}), "approvals.0.when.above", "whole number"),
+    (policy(approvers=1.0), "approvals.0.approvers", "whole number"),
+    (policy(expires_after=60.0), "approvals.0.expires_after", "whole number"),
     (policy(when={"above": 1}), "approvals.0.when.above", "exactly one currency"),
     (policy(when={"above": 1, "currency": ["EUR", "GBP"]}), "approvals.0.when.above", "exactly one currency"),
     (policy(when={"connection": ["nobody"]}), "approvals.0.when.connection", "no connection 'nobody'"),
@@ -199,6 +210,12 @@ def test_each_fault_is_named_by_its_path(change: Change, path: str, says: str) -
         parse(raw)
     assert [where for where, _ in caught.value.faults] == [path]
     assert says in caught.value.faults[0][1]
+
+
+def test_what_the_schema_lets_pass_is_a_fault_of_the_config(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("gateway.config.faults_of_shape", lambda raw: [])
+    with pytest.raises(ConfigInvalid, match=r"server\.port"):
+        parse({"server": {"port": "8080"}})
 
 
 def test_all_faults_are_named_at_once() -> None:

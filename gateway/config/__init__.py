@@ -106,7 +106,10 @@ def parse(raw: dict[str, Any]) -> Config:
     shape = faults_of_shape(raw)
     if shape:
         raise ConfigInvalid(shape)
-    config = msgspec.convert(raw, Config)
+    try:
+        config = msgspec.convert(raw, Config)
+    except msgspec.ValidationError as error:  # what the schema let pass
+        raise ConfigInvalid([("the file", str(error))]) from None
     faults = list(faults_of(config))
     if faults:
         raise ConfigInvalid(faults)

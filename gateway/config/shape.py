@@ -21,9 +21,33 @@ def schema() -> dict[str, Any]:
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": "payout-gateway's config"} | made
 
 
+class _Whole:
+    """A keyword beside `type: integer`, which lets 5.0 pass: the fields want what is written without a point."""
+
+    def __init__(self, parent_schema: dict[str, Any], value: Any, schema_path: list[str | int]) -> None:
+        pass
+
+    def validate(self, instance: Any) -> None:
+        if isinstance(instance, float) and instance.is_integer():
+            raise ValueError("must be a whole number, written without a point")
+
+
+def _strict(node: Any) -> Any:
+    if isinstance(node, list):
+        return [_strict(item) for item in node]
+    if not isinstance(node, dict):
+        return node
+    whole = {"whole": True} if node.get("type") == "integer" else {}
+    return {name: _strict(item) for name, item in node.items()} | whole
+
+
+@cache
+def _validator() -> Draft202012Validator:
+    return Draft202012Validator(_strict(schema()), validate_formats=True, keywords={"whole": _Whole})
+
+
 def faults_of_shape(raw: dict[str, Any]) -> list[tuple[str, str]]:
-    errors = Draft202012Validator(schema(), validate_formats=True).iter_errors(raw)
-    return [fault for error in errors for fault in _faults(error)]
+    return list(dict.fromkeys(fault for error in _validator().iter_errors(raw) for fault in _faults(error)))
 
 
 def _faults(error: ValidationError) -> Iterator[tuple[str, str]]:
