@@ -37,7 +37,10 @@ def listener(host: str, port: int) -> socket.socket:
 async def serve(
     config: Config, host: str, port: int, started: asyncio.Event | None = None, source: Path | None = None
 ) -> None:
-    """Runs until a signal. `started` is set when calls are taken. SIGHUP makes it read `source` again."""
+    """Runs until a signal. `started` is set when calls are taken. SIGHUP makes it read `source` again.
+
+    Raises OSError, ConfigInvalid and JournalRefused.
+    """
     bound = listener(host, port)
     app = create_app(config, source)
     settings = uvicorn.Config(
@@ -45,7 +48,7 @@ async def serve(
         loop="uvloop",
         http="httptools",
         ws="none",
-        lifespan="on",
+        lifespan="off",  # the server would log why a start fails, and not say it to us
         access_log=False,
         log_config=None,
         server_header=False,
@@ -53,8 +56,11 @@ async def serve(
     )
     server = _Server(settings, started)
     try:
-        with _reloading_on_hangup(app) if source else contextlib.nullcontext():
-            await server.serve(sockets=[bound])
+        with server.capture_signals(), _reloading_on_hangup(app) if source else contextlib.nullcontext():
+            async with app.lifespan():
+                await server.serve(sockets=[bound])
+    except ExceptionGroup as failed:  # the framework's, around the one error
+        raise failed.exceptions[0] from None
     finally:
         bound.close()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import signal
 import subprocess
@@ -17,6 +18,7 @@ from gateway.cli import main
 from gateway.config import parse
 from gateway.keys import hashed
 from gateway.plugins import installed
+from gateway.store.sqlite import SqliteStore
 from tests.tour import running_dev
 
 
@@ -114,4 +116,17 @@ def test_a_port_in_use_is_said_in_one_line() -> None:
         done = subprocess.run(command, capture_output=True, text=True, timeout=30, check=False)
     assert done.returncode == 1
     assert "cannot listen on 127.0.0.1" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_journal_in_use_is_said_in_one_line(tmp_path: Path) -> None:
+    path = tmp_path / "gateway.toml"
+    path.write_text(f'[journal]\nurl = "sqlite:///{tmp_path}/journal.db"\n')
+    first = SqliteStore(tmp_path / "journal.db")
+    command = [sys.executable, "-m", "gateway", "run", "--config", str(path), "--port", "0"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=30, check=False)
+    asyncio.run(first.close())
+    assert done.returncode == 1
+    assert done.stderr.splitlines()[-1].startswith("Error: ")
+    assert "journal.db" in done.stderr.splitlines()[-1]
     assert "Traceback" not in done.stderr
