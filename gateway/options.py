@@ -28,20 +28,21 @@ config_option = click.option(
 json_option = click.option("--json", "as_json", is_flag=True, help="For machines.")
 
 
-def loaded(path: Path, secrets: bool = True) -> Config:
-    """The config of a file; each of its faults is said. Without `secrets`, these may be out of reach."""
+def loaded(path: Path, secrets: bool = True, only: tuple[str, ...] | None = None) -> Config:
+    """The config of a file, or `only` some of its sections; each of their faults is said.
+
+    Without `secrets`, these may be out of reach.
+    """
     try:
-        return _loaded(path, secrets)
+        return load(path, only) if secrets else _without_secrets(path)
     except ConfigInvalid as error:
         raise click.ClickException(f"{path} cannot be used:\n" + "\n".join(told(path, error))) from None
 
 
-def _loaded(path: Path, secrets: bool) -> Config:
+def _without_secrets(path: Path) -> Config:
     try:
         return load(path)
     except ConfigInvalid as error:
-        if secrets:
-            raise
         return without_secrets(path, error)
 
 

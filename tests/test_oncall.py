@@ -99,3 +99,22 @@ async def test_list_and_explain_tell_which_approvals_are_awaited(stack: Stack, t
     _, said, _ = await invoke("operations", "explain", operation["id"], "--config", config)
     assert "payouts:approve decided deny: no such invoice" in said
     assert "approvals of policy" not in said
+
+
+async def test_who_is_on_call_needs_no_provider_s_secret_and_no_other_section(stack: Stack, tmp_path: Path) -> None:
+    id = await reviewed(stack)
+    bank = stack.config["connections"]["bank"]
+    bank["credentials"] = dict.fromkeys(bank["credentials"], "file:/not/here")
+    config = str(written(stack.config | {"routes": [{"name": "r", "to": ["nobody"]}]}, tmp_path / "gateway.toml"))
+    for command in (["operations", "list"], ["operations", "explain", id], ["audit", "verify"]):
+        code, _, said = await invoke(*command, "--config", config)
+        assert (code, said) == (0, ""), command
+
+
+async def test_what_the_command_does_need_is_checked_still(tmp_path: Path) -> None:
+    path = tmp_path / "gateway.toml"
+    path.write_text('[journal]\nurl = "mysql://payouts"\n[audit]\nkey = "env:TEST_NOT_THERE"\n')
+    code, _, said = await invoke("operations", "list", "--config", str(path))
+    assert (code, "gateway.toml:2: journal.url" in said, "audit" in said) == (1, True, False)
+    code, _, said = await invoke("audit", "verify", "--config", str(path))
+    assert (code, "gateway.toml:4: audit.key" in said) == (1, True)

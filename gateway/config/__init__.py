@@ -79,11 +79,12 @@ __all__ = [
 ]
 
 
-def load(path: Path) -> Config:
-    """Reads and checks a file. Raises ConfigInvalid."""
+def load(path: Path, only: tuple[str, ...] | None = None) -> Config:
+    """Reads and checks a file, or `only` some of its sections, as if there were no others. Raises ConfigInvalid."""
     try:
         text = path.read_text("utf-8")
-        return _parsed(tomllib.loads(text), text)
+        raw = tomllib.loads(text)
+        return _parsed(raw if only is None else {name: raw[name] for name in only if name in raw}, text)
     except OSError as error:
         raise ConfigInvalid([(str(path), error.strerror or "cannot be read")]) from None
     except UnicodeDecodeError:
