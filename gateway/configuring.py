@@ -83,7 +83,9 @@ def _probes(found: list[Probed]) -> Table:
 @click.argument("new", type=FILE)
 @json_option
 def diff(old: Path, new: Path, as_json: bool) -> None:
-    """Say which calls go elsewhere when the config NEW replaces OLD. Their secrets need not be here.
+    """Say which calls go elsewhere, and what is permitted otherwise, when the config NEW replaces OLD.
+
+    Their secrets need not be here.
 
     \b
     Example: payout-gateway diff gateway.toml gateway.new.toml
@@ -102,6 +104,10 @@ def _differences(found: Difference) -> list[str]:
         ("Connections", found.connections),
         ("Calls that go elsewhere", [_sentence(item) for item in found.moved]),
         ("Lists", found.lists),
+        ("Limits", found.limits),
+        ("Approvals", found.approvals),
+        ("Keys", found.keys),
+        ("Other settings changed", found.others),
     ):
         lines += ["", f"{title}:", *(f"  {item}" for item in items or ["no change"])]
     return lines

@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from click.testing import CliRunner
 from jsonschema_rs import Draft202012Validator
@@ -59,8 +60,9 @@ def moves(raw: dict[str, Any], change: Any) -> list[tuple[str, str, str, str]]:
 
 def test_nothing_moves_where_nothing_changes(raw: dict[str, Any]) -> None:
     found = told(raw, lambda new: None)
-    assert (found.connections, found.moved, found.lists) == ([], [], [])
-    assert found.old == found.new
+    said = msgspec.structs.asdict(found)
+    assert said.pop("old") == said.pop("new")
+    assert not any(said.values())
 
 
 def test_a_new_target_moves_all(raw: dict[str, Any]) -> None:
@@ -147,6 +149,59 @@ def test_connections_that_go_or_change_are_told(raw: dict[str, Any]) -> None:
         "sway: base_url was https://sway.example.test, becomes https://elsewhere.example.test",
     ]
     assert "list_payouts without a route asked bank, promo, spare, sway and will ask bank, promo, sway" in found.lists
+
+
+def test_limits_that_change_are_told_in_words(raw: dict[str, Any]) -> None:
+    raw["connections"]["bank"]["limits"] = {"amounts": {"GBP": {"per_payout": 5000}}, "concurrency": 4}
+
+    def change(new: dict[str, Any]) -> None:
+        new["connections"]["bank"]["limits"] = {"amounts": {"GBP": {"per_payout": 7000}}}
+        new["connections"]["bank"]["rate"] = {"per_minute": 60, "burst": 10}
+        new["api_keys"][0]["limits"] = {"rate": {"per_minute": 2.5}}
+
+    found = told(raw, change)
+    assert found.connections == ["bank: rate was none, becomes 60 per minute, burst 10"]
+    assert found.limits == [
+        "connection bank: concurrency was 4, becomes none",
+        "connection bank: per_payout in GBP was 50.00 GBP, becomes 70.00 GBP",
+        "key payroll: rate was none, becomes 2.5 per minute, burst 1",
+    ]
+
+
+def test_approvals_that_change_come_or_go_are_told(raw: dict[str, Any]) -> None:
+    raw["api_keys"][1]["scopes"] = ["payouts:approve"]
+    when = {"operation": ["create"], "currency": ["GBP"], "above": 100_000}
+    raw["approvals"] = [{"name": "large", "approvers": 1, "when": when}]
+    before = "1 approval within 86400 s, for create, in GBP, above 1000.00 GBP"
+    higher = told(raw, lambda new: new["approvals"][0]["when"].update(above=200_000))
+    after = "1 approval within 86400 s, for create, in GBP, above 2000.00 GBP"
+    assert higher.approvals == [f"large was {before}, becomes {after}"]
+    assert told(raw, lambda new: new["approvals"].clear()).approvals == ["large is gone"]
+    renamed = told(raw, lambda new: new["approvals"][0].update(name="all", when={}))
+    assert renamed.approvals == ["large is gone", "all is new: 1 approval within 86400 s, for every write"]
+
+
+def test_keys_that_change_come_or_go_are_told_without_their_hashes(raw: dict[str, Any]) -> None:
+    other = hashed("test-3")
+
+    def change(new: dict[str, Any]) -> None:
+        new["api_keys"][0].update(scopes=["payouts:read"], sha256=other, connections=["bank"])
+        new["api_keys"][1]["name"] = "returns"
+
+    found = told(raw, change).keys
+    assert found == [
+        "refunds is gone",
+        "returns is new: scopes payouts:read, payouts:write",
+        "payroll: sha256 is another",
+        "payroll: scopes was payouts:read, payouts:write, becomes payouts:read",
+        "payroll: connections was all, becomes bank",
+    ]
+    assert other not in str(found)
+
+
+def test_whatever_else_changes_is_named_by_its_path(raw: dict[str, Any]) -> None:
+    found = told(raw, lambda new: new.update(operations={"lease": 60}, redis={"url": "redis://127.0.0.1"}))
+    assert found.others == ["redis", "operations.lease"]
 
 
 def test_the_command_speaks_in_sentences(raw: dict[str, Any], tmp_path: Path) -> None:

@@ -62,6 +62,9 @@ class RateLimit(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     per_minute: Annotated[float, msgspec.Meta(gt=0, le=1_000_000)]
     burst: Annotated[int, msgspec.Meta(ge=1, le=10_000)] = 1
 
+    def __str__(self) -> str:
+        return f"{self.per_minute:g} per minute, burst {self.burst}"
+
 
 class AmountLimits(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """In minor units of one currency. Days are UTC's; a payee is an account, by whatever name it is paid."""

@@ -1,4 +1,4 @@
-"""What a change of the config does, in words: which calls go elsewhere, and which connections are others.
+"""What a change of the config does, in words: which calls go elsewhere, and what is permitted otherwise.
 
 Nothing is sampled: every kind of call that the conditions of either config tell from others is routed by both.
 """
@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 import msgspec
 
 from gateway.config import Ask, Asks, Config, Route, Tables, kinds_of_payouts, taken_by, told_apart
+from gateway.engine.permitting import approvals_changed, changed, keys_changed, limits_changed, others_changed
 from gateway.engine.routes import ask_of, place, ways
 from gateway.engine.service import caller_of_key
 from gateway.keys import SCOPES, Caller
@@ -31,13 +32,17 @@ class Moved(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Difference(msgspec.Struct, frozen=True, kw_only=True):
-    """`connections` and `lists` are sentences."""
+    """All but `moved` are sentences, and `others` paths."""
 
     old: str
     new: str
     connections: list[str]
     moved: list[Moved]
     lists: list[str]
+    limits: list[str]
+    approvals: list[str]
+    keys: list[str]
+    others: list[str]
 
 
 def difference(old: Config, new: Config) -> Difference:
@@ -47,6 +52,10 @@ def difference(old: Config, new: Config) -> Difference:
         connections=list(_connections(old, new)),
         moved=list(_moved(old, new)),
         lists=list(_lists(old, new)),
+        limits=list(limits_changed(old, new)),
+        approvals=list(approvals_changed(old, new)),
+        keys=list(keys_changed(old, new)),
+        others=others_changed(old, new),
     )
 
 
@@ -57,13 +66,8 @@ def _connections(old: Config, new: Config) -> Iterator[str]:
         yield f"{name} is new, at {new.connections[name].base_url}"
     for name in sorted(old.connections.keys() & new.connections.keys()):
         before, after = (msgspec.structs.asdict(config.connections[name]) for config in (old, new))
-        for field in before:
-            if before[field] != after[field]:
-                yield f"{name}: {field} was {_said(before[field])}, becomes {_said(after[field])}"
-
-
-def _said(value: object) -> str:
-    return value if isinstance(value, str) else msgspec.json.encode(value).decode()
+        for field in (field for field in before if field != "limits"):
+            yield from changed(f"{name}: {field}", before[field], after[field])
 
 
 Change = tuple[str, tuple[str, ...], str, str]  # operation, calls, before, after
