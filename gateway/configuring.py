@@ -127,7 +127,8 @@ def _sentence(item: Moved) -> str:
 def explain_command(request: Any, path: Path, name: str | None, as_json: bool) -> None:
     """Say where the write in REQUEST would go, what took or dropped each candidate, and what would be sent.
 
-    REQUEST is a JSON file (or - for standard input), as POST /v1/routes/explain takes it. Nothing is sent.
+    REQUEST is a JSON file (or - for standard input), as POST /v1/routes/explain takes it. Nothing is sent. Exits 1
+    where it would be refused.
 
     \b
     Examples:
@@ -147,6 +148,8 @@ def explain_command(request: Any, path: Path, name: str | None, as_json: bool) -
         click.echo(msgspec.json.encode(found))
     else:
         _print(found)
+    if found.refused:
+        sys.exit(1)
 
 
 def _problem(error: Exception) -> str:
@@ -173,15 +176,22 @@ def _print(found: Explanation) -> None:
     for passed in found.passed:
         click.echo(f"route {passed.route} does not match: {passed.why}")
     click.echo(f"{found.rule} (config {found.config})")
-    table = Table("connection", "provider", "state", "verdict", "why")
-    for item in found.candidates:
-        table.add_row(item.connection, item.provider, item.state, item.verdict, item.why)
-    console().print(table)
+    if found.candidates:
+        console().print(_candidates(found))
     for item in found.candidates:
         if item.request is not None and item.verdict == "taken":
             _print_request(item.request)
+    if found.needs:
+        click.echo(f"\nNeeds {found.needs}: nothing is sent before")
     if found.refused:
         click.echo(f"\nRefused: {found.refused}")
+
+
+def _candidates(found: Explanation) -> Table:
+    table = Table("connection", "provider", "state", "verdict", "why")
+    for item in found.candidates:
+        table.add_row(item.connection, item.provider, item.state, item.verdict, item.why)
+    return table
 
 
 def _print_request(request: UpstreamRequest) -> None:

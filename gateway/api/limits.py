@@ -6,7 +6,6 @@ import msgspec
 
 from gateway.operation import instant
 from gateway.store.limits import Name, OverLimit
-from providers.sdk import Money
 
 
 class LimitShown(msgspec.Struct, frozen=True, kw_only=True):
@@ -32,13 +31,3 @@ def shown(error: OverLimit) -> LimitShown:
         left=error.left,
         frees_at=instant(error.frees_at) if error.frees_at is not None else None,
     )
-
-
-def told(error: OverLimit) -> str:
-    """The same for people."""
-    if error.limit == "currency":
-        return f"{error.holder} has limits, and none for {error.currency}: it pays nothing in it"
-    if error.currency is None:
-        return f"{error.limit} of {error.holder} is {error.most:g}, and all of it is taken"
-    left, most = (Money(error.currency, int(value)).decimal() for value in (error.left, error.most))
-    return f"{error.limit} of {error.holder} is {most} {error.currency}, of which {left} is left"

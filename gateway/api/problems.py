@@ -10,7 +10,7 @@ import msgspec
 from litestar import Request, Response
 from litestar.exceptions import HTTPException, MethodNotAllowedException
 
-from gateway.api.limits import LimitShown, shown, told
+from gateway.api.limits import LimitShown, shown
 from gateway.engine.errors import (
     ConnectionHeld,
     DecisionRefused,
@@ -68,7 +68,7 @@ KINDS = {
         Kind("method_not_allowed", 405, "This path has no such method"),
         Kind("use_unified_call", 405, "Writes go through the unified API, so that they are journaled"),
         Kind("payout_busy", 409, "This payout has an open write"),
-        Kind("duplicate_reference", 409, "A payout with this reference was created already"),
+        Kind("duplicate_reference", 409, "A payout with this reference was asked for already"),
         Kind("contradicts_record", 409, "The journal records this payout otherwise"),
         Kind("conflict", 409, "The provider refused this change from the payout's present state"),
         Kind("decision_refused", 409, "The operation's state does not allow this"),
@@ -215,7 +215,7 @@ def _journal(error: JournalError, tenant: str | None) -> ApiError:
 def _over_limit(error: OverLimit) -> ApiError:
     kind = "over_limit" if error.frees_in is None else "limit_reached"
     headers = {} if error.frees_in is None else {"Retry-After": str(error.frees_in)}
-    return ApiError(kind, told(error), headers=headers, limit=shown(error))
+    return ApiError(kind, str(error), headers=headers, limit=shown(error))
 
 
 def _contradiction(recorded: Operation, tenant: str | None) -> str:

@@ -5,6 +5,7 @@ Nothing is sent and nothing is journaled.
 
 from __future__ import annotations
 
+import time
 from typing import Any, Literal
 
 import msgspec
@@ -14,11 +15,14 @@ from gateway.config import mismatch
 from gateway.engine.connection import Connection
 from gateway.engine.errors import EngineError, PayoutNotFound
 from gateway.engine.intent import CreateBody, Intent, call_of
+from gateway.engine.limiting import limited
+from gateway.engine.preparing import prepared
 from gateway.engine.routes import ask_of, place, place_at
 from gateway.engine.routing import Router, refusal
 from gateway.keys import Caller
 from gateway.operation import Candidate, Kind, Routing
 from gateway.redaction import redacted
+from gateway.store.limits import OverLimit, refuse_unfit
 from providers.sdk import Mark, ProviderError
 
 Write = Literal["create", "approve", "process", "complete", "fail", "reopen", "approve_request", "reject_request"]
@@ -62,7 +66,10 @@ class PassedBy(msgspec.Struct, frozen=True):
 
 
 class Explanation(msgspec.Struct, frozen=True, kw_only=True):
-    """`refused`: what the caller would be told, where nobody takes the call."""
+    """`refused`: what the caller would be told, where it would be refused. `needs`: whose approval it would await.
+
+    What was paid today does not count here: a limit of a day may refuse it still.
+    """
 
     config: str
     route: str | None
@@ -70,6 +77,7 @@ class Explanation(msgspec.Struct, frozen=True, kw_only=True):
     passed: list[PassedBy]
     candidates: list[Option]
     refused: str | None
+    needs: str | None
 
 
 def explain(router: Router, caller: Caller, asked: ExplainBody) -> Explanation:
@@ -80,9 +88,11 @@ def explain(router: Router, caller: Caller, asked: ExplainBody) -> Explanation:
         routing, passed, intent = _of_mark(router, caller, asked)
     routing = _without_held(router, routing)
     options = [_option(router, intent, item) for item in routing.candidates]
-    refused = next((item.refused for item in options if item.verdict == "taken"), None)
+    refused, needs = next((item.refused for item in options if item.verdict == "taken"), None), None
     if routing.taken is None:
         refused = str(refusal(router.config, routing, ask_of(caller, asked.operation, asked.payout)))
+    elif refused is None:
+        refused, needs = _permitted(router, msgspec.structs.replace(intent, connection=routing.taken, routing=routing))
     return Explanation(
         config=router.version,
         route=routing.route,
@@ -90,7 +100,24 @@ def explain(router: Router, caller: Caller, asked: ExplainBody) -> Explanation:
         passed=passed,
         candidates=options,
         refused=refused,
+        needs=needs,
     )
+
+
+def _permitted(router: Router, intent: Intent) -> tuple[str | None, str | None]:
+    """What a limit refuses of a write that its provider can carry, and what a policy wants first."""
+    call = call_of(router.connections[intent.connection].provider, intent)
+    operation = prepared(intent, call, router.version, router.config.approvals, int(time.time() * 1000))
+    try:
+        for holder in limited(router.config):
+            if holder.concerns(operation):
+                refuse_unfit(operation, holder)
+    except OverLimit as error:
+        return str(error), None
+    approval = operation.approval
+    if approval is None:
+        return None, None
+    return None, f"{approval.approvers} approval{'s' * (approval.approvers > 1)} ({approval.policy})"
 
 
 Placed = tuple[Routing, list[PassedBy], Intent]

@@ -6,17 +6,15 @@ import asyncio
 import time
 from collections.abc import Mapping, Sequence
 from typing import Any
-from uuid import uuid4
 
 import msgspec
 
 from gateway.config import ApprovalPolicy
-from gateway.engine.approving import approval_of
 from gateway.engine.connection import Connection
 from gateway.engine.errors import ConnectionHeld, EngineError, Unavailable
 from gateway.engine.intent import CreateBody, Intent, call_of, fingerprint, intent_of
-from gateway.engine.limiting import payee_digest
 from gateway.engine.machine import REFUSED_FOR
+from gateway.engine.preparing import prepared
 from gateway.engine.routing import Router
 from gateway.engine.running import NEWS, Runner, send_before
 from gateway.keys import Caller
@@ -151,40 +149,7 @@ class Writer:
                 await news.next(min(left, POLL_SECONDS))
 
     def _operation(self, intent: Intent, call: Call[Any]) -> Operation:
-        now = self.runner.now()
-        create = intent.body if isinstance(intent.body, CreateBody) else None
-        operation = Operation(
-            id=new_id(now),
-            tenant=intent.tenant,
-            maker=intent.maker,
-            key=intent.key,
-            item=intent.item,
-            fingerprint=intent.fingerprint,
-            action=intent.action,
-            kind=intent.kind,
-            connection=intent.connection,
-            routing=msgspec.structs.replace(intent.routing, config=self.router.version),
-            effect=call.effect,
-            target=intent.target,
-            request=msgspec.json.encode(intent.body, order="deterministic").decode(),
-            reference=getattr(intent.body, "reference", None),
-            provider_reference=call.reference,
-            currency=create.amount.currency if create else None,
-            minor_units=create.amount.minor_units if create else None,
-            payee=payee_digest(create.payee) if create else None,
-            carried=call.carried,
-            state=State.SENDING,
-            attempts=1,
-            sent_at=now,
-            created_at=now,
-            updated_at=now,
-        )
-        approval = approval_of(self.policies, operation)
-        if approval is None:
-            return operation
-        return msgspec.structs.replace(
-            operation, state=State.AWAITING_APPROVAL, attempts=0, approval=approval, due_at=approval.expires_at
-        )
+        return prepared(intent, call, self.router.version, self.policies, self.runner.now())
 
     async def _accept(self, connection: Connection, operation: Operation) -> Accepted:
         closed = await connection.closed_to(operation.action)
@@ -241,8 +206,3 @@ class Writer:
 
 def _raised(error: BaseException) -> Exception:
     raise error
-
-
-def new_id(now: int) -> str:
-    """An id that grows with time: 48 bits of milliseconds, then random."""
-    return f"op_{now:012x}{uuid4().hex[:20]}"

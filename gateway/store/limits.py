@@ -12,6 +12,7 @@ from typing import Literal
 from gateway.config import Limits
 from gateway.operation import Operation
 from gateway.store.journal import JournalError, Transaction
+from providers.sdk import Money
 
 DAY = 24 * 3600 * 1000  # milliseconds
 SOON = 1000  # when to ask again for what is free as soon as another write is answered
@@ -30,6 +31,9 @@ class Holder:
     def __str__(self) -> str:
         return f"{self.kind} {self.name}"
 
+    def concerns(self, operation: Operation) -> bool:
+        return self.name == (operation.connection if self.kind == "connection" else operation.maker)
+
 
 class OverLimit(JournalError):
     """A limit refuses a write. `left` of `most`, in minor units where there is a currency.
@@ -44,10 +48,11 @@ class OverLimit(JournalError):
         most: int | float,
         left: int,
         currency: str | None = None,
+        asked: int = 0,
         now: int = 0,
         frees_at: int | None = None,
     ) -> None:
-        super().__init__(f"{limit} of {holder}")
+        super().__init__(_told(holder, limit, most, left, currency, asked))
         self.holder = str(holder)
         self.limit = limit
         self.most = most
@@ -55,6 +60,17 @@ class OverLimit(JournalError):
         self.currency = currency
         self.frees_at = frees_at
         self.frees_in = None if frees_at is None else max(1, -((now - frees_at) // 1000))
+
+
+def _told(holder: Holder, limit: Name, most: int | float, left: int, currency: str | None, asked: int) -> str:
+    if limit == "currency":
+        return f"{holder} has limits, and none for {currency}: it pays nothing in it"
+    if currency is None:
+        allowed = str(holder.limits.rate) if limit == "rate" else str(most)
+        return f"{limit} of {holder} is {allowed}, and all of it is taken"
+    has, free, wants = (f"{Money(currency, int(value)).decimal()} {currency}" for value in (most, max(0, left), asked))
+    rest = f", of which {free} is left" if left < most else ""
+    return f"{limit} of {holder} is {has}{rest}; this asks for {wants}"
 
 
 def take_turns(tx: Transaction, holders: Sequence[Holder]) -> None:
@@ -72,7 +88,8 @@ def refuse_over(tx: Transaction, operation: Operation, holders: Sequence[Holder]
     """
     for holder in holders:
         _refuse_crowd(tx, operation, holder)
-        _refuse_amount(tx, operation, holder)
+        refuse_unfit(operation, holder)
+        _refuse_day(tx, operation, holder)
 
 
 def _refuse_crowd(tx: Transaction, operation: Operation, holder: Holder) -> None:
@@ -85,28 +102,35 @@ def _refuse_crowd(tx: Transaction, operation: Operation, holder: Holder) -> None
         raise OverLimit(holder, "concurrency", most, 0, now=now, frees_at=now + SOON)
 
 
-def _refuse_amount(tx: Transaction, operation: Operation, holder: Holder) -> None:
+def refuse_unfit(operation: Operation, holder: Holder) -> None:
+    """Raises OverLimit where an operation could never be accepted, however long it waited."""
     amounts, currency, asked = holder.limits.amounts, operation.currency, operation.minor_units
     if not amounts or currency is None or asked is None:
         return
-    limits = amounts.get(currency)
-    if limits is None:
+    if currency not in amounts:
         raise OverLimit(holder, "currency", 0, 0, currency)
-    given: dict[Name, int] = {name: most for name in AMOUNTS if (most := getattr(limits, name)) is not None}
-    for name, most in given.items():
+    for name, most in _given(holder, currency).items():
         if asked > most:
-            raise OverLimit(holder, name, most, most, currency)
-    if operation.accepted_at is not None and given.keys() - {"per_payout"}:
-        _refuse_day(tx, operation, holder, given, operation.accepted_at)
+            raise OverLimit(holder, name, most, most, currency, asked)
 
 
-def _refuse_day(tx: Transaction, operation: Operation, holder: Holder, given: dict[Name, int], now: int) -> None:
-    asked, today = operation.minor_units or 0, now - now % DAY
-    spent = _spent(tx, operation, holder, today)
-    for name, total in spent.items():
+def _given(holder: Holder, currency: str) -> dict[Name, int]:
+    limits = holder.limits.amounts[currency]
+    return {name: most for name in AMOUNTS if (most := getattr(limits, name)) is not None}
+
+
+def _refuse_day(tx: Transaction, operation: Operation, holder: Holder) -> None:
+    now, currency, asked = operation.accepted_at, operation.currency, operation.minor_units
+    if not holder.limits.amounts or currency is None or asked is None or now is None:
+        return
+    given = _given(holder, currency)
+    if not given.keys() - {"per_payout"}:
+        return
+    today = now - now % DAY
+    for name, total in _spent(tx, operation, holder, today).items():
         most = given.get(name, total)
         if total > most:
-            raise OverLimit(holder, name, most, most - (total - asked), operation.currency, now, today + DAY)
+            raise OverLimit(holder, name, most, most - (total - asked), currency, asked, now, today + DAY)
 
 
 def _spent(tx: Transaction, operation: Operation, holder: Holder, today: int) -> dict[Name, int]:

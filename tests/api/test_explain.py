@@ -15,6 +15,7 @@ from contracts.document import Document
 from gateway.cli import main
 from gateway.redaction import redacted
 from tests.api.conftest import config_of, done, nothing_happened, problem
+from tests.api.limited import approvals, gbp, limited, of_connection
 from tests.conftest import Stack, connection_of, four_simulators, order, stack_of
 from tests.toml import written
 
@@ -141,6 +142,39 @@ async def test_what_cannot_be_explained_is_a_problem(stack: Stack, asked: Any, k
     problem(await stack.call.post("/v1/routes/explain", json=asked), kind, *pointers)
 
 
+async def test_a_limit_that_it_could_never_fit_refuses_it_beforehand_too(tmp_path: Path) -> None:
+    async with limited(tmp_path, of_connection("bank", amounts=gbp(per_payout=1000))) as (stack,):
+        found = await explained(stack, {"payout": order()})
+        assert found["refused"] == "per_payout of connection bank is 10.00 GBP; this asks for 10.23 GBP"
+        said = problem(await stack.write("POST", "/v1/payouts", order()), "over_limit")
+        assert said["detail"] == found["refused"]
+        smaller = order(amount={"currency": "GBP", "minor_units": 1000})
+        assert (await explained(stack, {"payout": smaller}))["refused"] is None
+
+
+async def test_the_approvals_that_it_would_await_are_named(tmp_path: Path) -> None:
+    large = {"name": "large", "approvers": 1, "when": {"tenant": ["default"], "currency": ["GBP"], "above": 1000}}
+    async with limited(tmp_path, approvals(large)) as (stack,):
+        found = await explained(stack, {"payout": order()})
+        assert (found["refused"], found["needs"]) == (None, "1 approval (large)")
+        done(await stack.write("POST", "/v1/payouts", order()), 202, "awaiting_approval")
+        smaller = order(amount={"currency": "GBP", "minor_units": 1000})
+        assert (await explained(stack, {"payout": smaller}))["needs"] is None
+        request = tmp_path / "request.json"
+        request.write_text(json.dumps({"payout": order()}))
+        config = written(stack.config, tmp_path / "gateway.toml")
+        assert "Needs 1 approval (large)" in await run("explain", str(request), "--config", str(config))
+
+
+async def test_the_command_exits_1_without_a_table_where_no_route_takes_it(stack: Stack, tmp_path: Path) -> None:
+    config = written(stack.config | {"routes": []}, tmp_path / "gateway.toml")
+    request = tmp_path / "request.json"
+    request.write_text(json.dumps({"payout": order()}))
+    said = await run("explain", str(request), "--config", str(config), code=1)
+    assert "Refused: no route takes create in GBP" in said
+    assert "verdict" not in said
+
+
 async def test_the_command_gives_the_same_answer(stack: Stack, tmp_path: Path) -> None:
     config = written(stack.config, tmp_path / "gateway.toml")
     request = tmp_path / "request.json"
@@ -154,9 +188,9 @@ async def test_the_command_gives_the_same_answer(stack: Stack, tmp_path: Path) -
     assert "***" in text
 
 
-async def run(*arguments: str) -> str:
+async def run(*arguments: str, code: int = 0) -> str:
     import asyncio
 
     done = await asyncio.to_thread(CliRunner().invoke, main, arguments)
-    assert done.exit_code == 0, done.output
+    assert done.exit_code == code, done.output
     return done.stdout

@@ -44,6 +44,16 @@ async def test_the_amount_of_a_payout_is_allowed_up_to_the_limit_and_refused_bey
         }
 
 
+async def test_the_refusal_says_what_is_allowed_left_and_asked(tmp_path: Path) -> None:
+    day = of_connection("bank", amounts=gbp(per_day=1000), rate={"per_minute": 0.01, "burst": 2})
+    async with limited(tmp_path, day) as (stack,):
+        done(await pay(stack, 1, 400), 201)
+        told = problem(await pay(stack, 2, 601), "limit_reached")["detail"]
+        assert told == "per_day of connection bank is 10.00 GBP, of which 6.00 GBP is left; this asks for 6.01 GBP"
+        told = problem(await pay(stack, 3, 1), "limit_reached")["detail"]
+        assert told == "rate of connection bank is 0.01 per minute, burst 2, and all of it is taken"
+
+
 @pytest.mark.parametrize(
     "limits", [of_connection("bank", amounts=gbp(per_day=1000)), of_key("everything", amounts=gbp(per_day=1000))]
 )
