@@ -14,7 +14,7 @@ from jsonschema_rs import Draft202012Validator, ValidationError, ValidationError
 
 from gateway.api.endpoint import ApiRequest
 from gateway.api.problems import ApiError, Fault
-from gateway.redaction import without_value
+from gateway.redaction import MASK
 
 T = TypeVar("T", bound=msgspec.Struct)
 
@@ -32,7 +32,7 @@ def _decoder(kind: Any) -> msgspec.json.Decoder[Any]:
 
 @cache
 def _validator(kind: Any) -> Draft202012Validator:
-    return Draft202012Validator(msgspec.json.schema(kind))
+    return Draft202012Validator(msgspec.json.schema(kind), mask=MASK)
 
 
 async def body_of(request: ApiRequest, kind: type[T], *, optional: bool = False) -> T:
@@ -92,7 +92,7 @@ def _named(error: ValidationError) -> Iterator[Fault]:
         case ValidationErrorKind.UniqueItems():
             yield from (Fault(f"{at}/{place}", "stands twice") for place in _repeated(error.instance))
         case _:
-            yield Fault(at, without_value(error.message))
+            yield Fault(at, error.message)
 
 
 def _repeated(items: Any) -> Iterator[int]:

@@ -11,7 +11,7 @@ from jsonschema_rs import Draft202012Validator, ValidationError, ValidationError
 
 from gateway.config.model import Config
 from gateway.config.suggesting import meant, nearest, perhaps
-from gateway.redaction import without_value
+from gateway.redaction import MASK
 
 
 @cache
@@ -43,7 +43,7 @@ def _strict(node: Any) -> Any:
 
 @cache
 def _validator() -> Draft202012Validator:
-    return Draft202012Validator(_strict(schema()), validate_formats=True, keywords={"whole": _Whole})
+    return Draft202012Validator(_strict(schema()), validate_formats=True, keywords={"whole": _Whole}, mask=MASK)
 
 
 def faults_of_shape(raw: dict[str, Any]) -> list[tuple[str, str]]:
@@ -65,7 +65,7 @@ def _faults(error: ValidationError) -> Iterator[tuple[str, str]]:
         case ValidationErrorKind.AnyOf(context=branches):
             yield from _of_branches(error, branches)
         case _:
-            yield dotted(at), without_value(error.message)
+            yield dotted(at), error.message
 
 
 def _of_branches(error: ValidationError, branches: Sequence[Sequence[ValidationError]]) -> Iterator[tuple[str, str]]:

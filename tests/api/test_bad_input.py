@@ -35,6 +35,13 @@ def payee(**changes: Any) -> dict[str, Any]:
     return order(payee={name: value for name, value in (PAYEE | changes).items() if value is not None})
 
 
+@pytest.mark.parametrize("verdict", ["maybe", 'a" is not one of "b', "b\\"])
+async def test_what_is_wrong_with_a_value_is_said_in_full_and_without_it(quiet_stack: Stack, verdict: str) -> None:
+    body = raw({"verdict": verdict, "note": "x"})
+    (fault,) = problem(await post(quiet_stack, body, "/v1/operations/op_1/close"), "invalid_body", "/verdict")["errors"]
+    assert fault["message"] == 'the value is not one of "executed" or "not_executed"'
+
+
 UNREADABLE = {
     "nothing": b"",
     "half": b'{"reference": ',

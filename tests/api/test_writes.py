@@ -112,6 +112,13 @@ async def test_hanging_up_cancels_nothing(stack: Stack) -> None:
     assert len(await stack.executed("bank")) == 1
 
 
+async def test_a_reference_whose_payout_may_not_exist_is_not_called_created(stack: Stack) -> None:
+    await stack.fault("bank", "reset", "*", times=None)
+    assert (await stack.write("POST", "/v1/payouts", order(), "key-1")).json()["operation"]["state"] == "unknown"
+    title = problem(await stack.write("POST", "/v1/payouts", order(), "key-2"), "duplicate_reference")["title"]
+    assert title == "A payout with this reference was asked for already"
+
+
 async def test_a_reference_is_created_once_per_tenant(stack: Stack) -> None:
     first = done(await stack.write("POST", "/v1/payouts", order(), "key-1"), 201)["operation"]["id"]
     second = await stack.write("POST", "/v1/payouts", order(description="Invoice 2026 002"), "key-2")
