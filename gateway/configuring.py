@@ -59,15 +59,16 @@ def check(path: Path, online: bool, as_json: bool) -> None:
         )
         sys.exit(1)
     found = asyncio.run(probed(config)) if online else []
+    works = all(item.verdict == "ok" for item in found)
     if as_json:
         answers = {"connections": msgspec.to_builtins(found)} if online else {}
-        click.echo(json.dumps({"ok": True, "faults": []} | answers))
+        click.echo(json.dumps({"ok": works, "faults": []} | answers))
     else:
         sizes = f"{len(config.connections)} connections, {len(config.routes)} routes, {len(config.api_keys)} keys"
         click.echo(f"{path}: valid ({sizes}), version {config.version}")
         if online:
             console().print(_probes(found))
-    if any(item.verdict != "ok" for item in found):
+    if not works:
         sys.exit(1)
 
 

@@ -301,6 +301,7 @@ async def test_check_online_proves_the_credentials_and_moves_nothing(served: Sta
     assert {each["connection"]: each["verdict"] for each in found["connections"]} == dict.fromkeys(
         served.config["connections"], "ok"
     )
+    assert found["ok"]
     await served.fault("sway", "unauthorized", "*", times=None)
     await served.fault("aff", "hang", "*", seconds=1)
     assert "refused" in await command("check", "--config", path, "--online", code=1)
@@ -312,7 +313,7 @@ async def test_check_online_says_who_cannot_be_reached(served: Stack, tmp_path: 
     path = str(written(served.config, tmp_path / "gateway.toml"))
     found = json.loads(await command("check", "--config", path, "--online", "--json", code=1))
     verdicts = {each["connection"]: each["verdict"] for each in found["connections"]}
-    assert (verdicts["bank"], verdicts["spare"]) == ("unreachable", "ok")
+    assert (verdicts["bank"], verdicts["spare"], found["ok"]) == ("unreachable", "ok", False)
 
 
 def test_the_config_s_schema_is_one_and_takes_a_good_config(raw: dict[str, Any], tmp_path: Path) -> None:
