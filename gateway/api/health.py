@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import msgspec
 from litestar import Response
 
@@ -10,6 +12,8 @@ from gateway.api.answers import json_answer
 from gateway.api.context import gateway_of, service_of
 from gateway.api.endpoint import ApiRequest, endpoint
 from gateway.api.problems import ApiError
+from gateway.coordination import CircuitState
+from gateway.engine.connection import Connection
 from gateway.operation import instant
 from gateway.store.journal import Transaction
 
@@ -28,9 +32,10 @@ class ReloadAnswer(msgspec.Struct, frozen=True):
 
 
 class Ready(msgspec.Struct, frozen=True):
-    """`connections`: each one's health, `ok` or `held`. `shared`: whether Redis is heard. `config`: its version.
+    """`status`: `ok`, or `recovering` while no write is taken; `recovering` says why.
 
-    None of them makes us unready.
+    `connections`: each one's health: `ok`, `held`, or which of its circuits are open. `shared`: whether Redis is heard.
+    `config`: its version. None of them makes us unready.
     """
 
     status: str
@@ -60,10 +65,18 @@ async def get_ready(request: ApiRequest) -> Response[bytes]:
         await gateway.store.read(_touch)
     except Exception:
         raise ApiError("journal_unavailable") from None
-    health = {name: "held" if item.held else "ok" for name, item in gateway.connections.items()}
+    health = await asyncio.gather(*map(_health, gateway.connections.values()))
     shared, recovering = str(gateway.coordination.health()), gateway.runner.recovery.why
     in_force = service_of(request).current.version  # by now; this call may have begun with another
-    return json_answer(Ready("ok", health, shared, recovering, in_force, _last_reload(request)))
+    status, connections = "recovering" if recovering else "ok", dict(zip(gateway.connections, health, strict=True))
+    return json_answer(Ready(status, connections, shared, recovering, in_force, _last_reload(request)))
+
+
+async def _health(connection: Connection) -> str:
+    if connection.held:
+        return "held"
+    open_ = [kind for kind, state in (await connection.circuits()).items() if state is not CircuitState.CLOSED]
+    return f"circuit open: {', '.join(open_)}" if open_ else "ok"
 
 
 def _last_reload(request: ApiRequest) -> ReloadAnswer | None:

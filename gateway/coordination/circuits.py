@@ -8,12 +8,15 @@ On trial: a probe is a read, which proves little about writes, so the next failu
 
 from __future__ import annotations
 
+import logging
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
 from gateway.coordination.interface import Admission, CircuitState, Kind, Symptom, Verdict
 from gateway.coordination.policy import CircuitPolicy
+
+log = logging.getLogger("gateway.coordination")
 
 
 @dataclass(slots=True)
@@ -46,10 +49,13 @@ class Circuits:
 
     def record(self, name: str, kind: Kind, symptom: Symptom, probe: bool) -> None:
         circuit = self._of(name, kind)
-        if circuit.next_probe is None:
+        was_closed = circuit.next_probe is None
+        if was_closed:
             self._count(circuit, symptom)
         elif probe:
             self._judge(circuit, symptom)
+        if (circuit.next_probe is None) is not was_closed:
+            tell(name, kind, CircuitState.OPEN if was_closed else CircuitState.CLOSED)
 
     def state(self, name: str, kind: Kind) -> CircuitState:
         circuit = self._of(name, kind)
@@ -85,6 +91,11 @@ class Circuits:
         circuit.unreachable = self.policy.unreachable - 1
         circuit.errors = self.policy.errors - 1
         circuit.failed_at = self._clock()
+
+
+def tell(name: str, kind: Kind, state: CircuitState) -> None:
+    """What a circuit has become: one line for each change, by the gateway that made it."""
+    log.warning("the %s circuit of connection %s is %s", kind, name, state)
 
 
 def failed(symptom: Symptom) -> bool:

@@ -12,6 +12,7 @@ from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 
 from gateway.coordination import scripts
+from gateway.coordination.circuits import tell
 from gateway.coordination.interface import Admission, CircuitState, Kind, Look, Symptom, Verdict
 from gateway.coordination.policy import CircuitPolicy, Patience, Rate
 
@@ -85,7 +86,9 @@ class Commands:
 
     async def record(self, name: str, kind: Kind, symptom: Symptom, probe: bool, policy: CircuitPolicy) -> None:
         limits = [policy.interval, policy.window, policy.unreachable, policy.errors]
-        await self._record([self._circuit_key(name, kind)], [*limits, symptom.value, int(probe)])
+        became = await self._record([self._circuit_key(name, kind)], [*limits, symptom.value, int(probe)])
+        if became:
+            tell(name, kind, CircuitState(became.decode()))
 
     async def circuit(self, name: str, kind: Kind) -> CircuitState:
         next_probe, probing = await self._run("HMGET", self._circuit_key(name, kind), "next_probe", "probing")

@@ -48,7 +48,7 @@ return {'probe', 0}
 """
 )
 
-# KEYS circuit; ARGV interval, window, most unreachable, most errors, symptom, 1 for a probe
+# KEYS circuit; ARGV interval, window, most unreachable, most errors, symptom, 1 for a probe -> what it becomes by this
 RECORD = (
     _NOW
     + """
@@ -65,7 +65,8 @@ if redis.call('HEXISTS', KEYS[1], 'next_probe') == 1 then
     redis.call('HDEL', KEYS[1], 'probing')
     if failed then return set('next_probe', stamp(now + interval)) end
     redis.call('HDEL', KEYS[1], 'next_probe')
-    return set('unreachable', most.unreachable - 1, 'error', most.error - 1, 'failed_at', stamp(now))
+    set('unreachable', most.unreachable - 1, 'error', most.error - 1, 'failed_at', stamp(now))
+    return 'closed'
 end
 if symptom == 'ok' then redis.call('DEL', KEYS[1]) end
 if not failed then return end
@@ -73,7 +74,9 @@ local failed_at = tonumber(redis.call('HGET', KEYS[1], 'failed_at'))
 if failed_at and now - failed_at > window then redis.call('DEL', KEYS[1]) end
 local count = redis.call('HINCRBY', KEYS[1], symptom, 1)
 set('failed_at', stamp(now))
-if count >= failed then set('next_probe', stamp(now + interval)) end
+if count < failed then return end
+set('next_probe', stamp(now + interval))
+return 'open'
 """
 )
 

@@ -55,6 +55,9 @@ async def test_a_provider_that_cannot_be_reached_is_asked_no_more(stack: Stack, 
     await stack.fault("sway", "reset", "get_payout", times=None)
     await reads(stack, POLICY.unreachable)
     assert await circuits(stack) == {"read": "open", "write": "closed"}
+    ready = (await stack.call.get("/health/ready")).json()
+    assert (ready["status"], ready["connections"]["sway"]) == ("ok", "circuit open: read")
+    assert ready["connections"]["bank"] == "ok"
     before = await asked(stack)
     body = problem(await stack.call.get("/v1/payouts/sway:42"), "provider_failed")
     assert "circuit is open" in body["detail"]

@@ -119,3 +119,16 @@ async def test_late_results_of_calls_sent_before_change_nothing(subject: Subject
     await subject.elapse(INTERVAL)
     await saw(coordination, Symptom.UNREACHABLE)
     assert await verdict(coordination) is Verdict.PROBE
+
+
+async def test_a_line_is_logged_when_it_opens_and_when_it_closes(
+    subject: Subject, caplog: pytest.LogCaptureFixture
+) -> None:
+    coordination = await opened(subject)
+    await saw(coordination, Symptom.UNREACHABLE)
+    for symptom in (Symptom.ERROR, Symptom.OK):
+        await subject.elapse(INTERVAL)
+        assert await verdict(coordination) is Verdict.PROBE
+        await coordination.record("bank", Kind.WRITE, symptom, probe=True)
+    said = [record.getMessage() for record in caplog.records if "circuit" in record.getMessage()]
+    assert said == [f"the write circuit of connection bank is {state}" for state in ("open", "closed")]

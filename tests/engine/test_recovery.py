@@ -39,6 +39,8 @@ async def test_a_restored_backup_reads_but_does_not_send(
         refused = await stack.write("POST", "/v1/payouts", order("invoice-2"), key="key-2")
         assert refused.status_code == 503
         assert refused.json()["type"].endswith("recovering")
+        ready = await stack.call.get("/health/ready")
+        assert (ready.status_code, ready.json()["status"]) == (200, "recovering")
         assert (await stack.call.get("/v1/payouts/bank:po:new0002:sim")).status_code == 200
         known = await stack.write("POST", "/v1/payouts", order("invoice-1"))
         assert known.headers["Idempotent-Replayed"] == "true"
@@ -62,3 +64,4 @@ async def _reconciled(stack: Stack, folder: Path) -> None:
     await stack.gateway.runner.recovery.check()
     made = await stack.write("POST", "/v1/payouts", order("invoice-3"), key="key-3")
     assert made.status_code == 201
+    assert (await stack.call.get("/health/ready")).json()["status"] == "ok"
