@@ -16,7 +16,7 @@ import msgspec
 from rich.table import Table
 
 from gateway.api.answers import operation_answer
-from gateway.engine.reconciling import forgotten_payouts
+from gateway.engine.reconciling import TooManyPayouts, forgotten_payouts
 from gateway.engine.service import anchor_of, audit_of
 from gateway.operation import Attempt, Operation, Reason, State, Step, instant
 from gateway.options import config_option, console, json_option, loaded, read_journal
@@ -229,7 +229,10 @@ def reconcile_command(path: Path, accept: bool) -> None:
     anchor = anchor_of(config)
     if anchor is None:
         raise click.ClickException("no anchor is configured: set [audit] anchor")
-    forgotten = asyncio.run(forgotten_payouts(config))
+    try:
+        forgotten = asyncio.run(forgotten_payouts(config))
+    except TooManyPayouts as error:
+        raise click.ClickException(str(error)) from None
     table = Table("payout", "status", "amount", "reference", "created")
     for row in forgotten:
         table.add_row(*row)

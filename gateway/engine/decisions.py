@@ -94,6 +94,8 @@ class Decisions:
             raise DecisionRefused(f"only what needs review can be released; this is {operation.state}")
         if any(decision.decision == "release" for decision in operation.decisions):
             raise DecisionRefused("it was released before; a second time could pay twice")
+        if operation.approval is not None and len(operation.approved_by) < operation.approval.approvers:
+            raise DecisionRefused("it lacks approvals, and a release is none; close it, and ask for it anew")
         if operation.effect is Effect.CREATE and (operation.payout or operation.reason in SEEN):
             raise DecisionRefused("the provider has shown a payout with this reference; close it with a verdict")
         connection = self.runner.connections[operation.connection]

@@ -185,13 +185,13 @@ def after_look_up(
             return _at_target(operation, payout)
         case Found(payout, reference_differs=True):
             detail = "the payout carries another reference"
-            return _review(operation, Reason.CONTRADICTION, detail, age, alarm=True, payout=payout)
+            return _review(operation, Reason.CONTRADICTION, detail, age, payout=payout)
         case Found(payout):
             return _not_at_target(operation, payout, age)
         case Several():
-            return _review(operation, Reason.SEVERAL, SEVERAL_DETAIL, age, alarm=True)
+            return _review(operation, Reason.SEVERAL, SEVERAL_DETAIL, age)
         case Differs(detail):
-            return _review(operation, Reason.CONTRADICTION, detail, age, alarm=True)
+            return _review(operation, Reason.CONTRADICTION, detail, age)
         case Absent():
             return _absent(operation, age, window)
         case LookUpFailed(detail):
@@ -219,11 +219,11 @@ def _rejected_again(operation: Operation, seen: LookUp, age: int, successor: boo
         case _ if successor:
             return rests
         case Found(payout):
-            return _review(operation, Reason.CONTRADICTION, detail, age, alarm=True, payout=payout)
+            return _review(operation, Reason.CONTRADICTION, detail, age, payout=payout)
         case Several():
-            return _review(operation, Reason.SEVERAL, SEVERAL_DETAIL, age, alarm=True)
+            return _review(operation, Reason.SEVERAL, SEVERAL_DETAIL, age)
         case Differs():
-            return _review(operation, Reason.CONTRADICTION, detail, age, alarm=True)
+            return _review(operation, Reason.CONTRADICTION, detail, age)
         case Absent():
             return rests
         case _:
@@ -359,9 +359,8 @@ def _review(
     reason: Reason,
     detail: str | None,
     age: int,
-    alarm: bool = False,
     payout: Payout | None = None,
 ) -> Verdict:
     """A person must look; the gateway goes on watching. An alarm sounds once for each reason."""
-    sounds = alarm and (operation.state is not State.NEEDS_REVIEW or operation.reason is not reason)
+    sounds = operation.state is not State.NEEDS_REVIEW or operation.reason is not reason
     return Verdict(State.NEEDS_REVIEW, reason, detail, Step.LOOK_UP, review_watch(age), alarm=sounds, payout=payout)

@@ -16,8 +16,15 @@ from providers.sdk import ListQuery, Payout
 PAGES_MOST = 1000
 
 
+class TooManyPayouts(Exception):
+    """An account has more payouts than are read: what was forgotten cannot be told."""
+
+
 async def forgotten_payouts(config: Config) -> list[tuple[str, ...]]:
-    """Payouts of every connection that creates them which no operation of the journal led to. Raises UpstreamFailed."""
+    """Payouts of every connection that creates them which no operation of the journal led to.
+
+    Raises UpstreamFailed, TooManyPayouts.
+    """
     async with connected(config) as connections:
         store = open_read_only(journal_url(config))
         try:
@@ -38,9 +45,9 @@ async def _all(connection: Connection) -> list[Payout]:
         page = await connection.read(connection.provider.list_payouts(query))
         found += page.items
         if page.next is None:
-            break
+            return found
         query = msgspec.structs.replace(query, cursor=page.next)
-    return found
+    raise TooManyPayouts(f"{connection.name} has more than {len(found)} payouts; compare them at the provider")
 
 
 def _row(connection: str, payout: Payout) -> tuple[str, ...]:

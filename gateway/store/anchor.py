@@ -14,10 +14,14 @@ import msgspec
 
 
 class Length(msgspec.Struct, frozen=True):
-    """How many audit entries there were, and when (milliseconds of the epoch)."""
+    """How many audit entries there were, and when (milliseconds of the epoch).
+
+    `recovering`: the journal was shorter once, and nobody has accepted it since, however long it has grown.
+    """
 
     entries: int
     at: int
+    recovering: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,12 +5,15 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from click.testing import CliRunner, Result
 
 from contracts.simulator.server import RunningSimulator
 from gateway.cli import main
+from gateway.store.anchor import Length
+from gateway.store.audit import total
 from tests.conftest import Stack, four_simulators, order, raw_config, stack_of
 from tests.toml import written
 
@@ -65,3 +68,66 @@ async def _reconciled(stack: Stack, folder: Path) -> None:
     made = await stack.write("POST", "/v1/payouts", order("invoice-3"), key="key-3")
     assert made.status_code == 201
     assert (await stack.call.get("/health/ready")).json()["status"] == "ok"
+
+
+APPROVALS = [{"name": "all", "when": {"tenant": ["default"]}, "approvers": 1}]
+
+
+@pytest.mark.parametrize("approvals", [[], APPROVALS], ids=["accepted", "awaiting approval"])
+async def test_what_a_restored_journal_believes_unsent_is_looked_up_and_not_sent_again(
+    tmp_path: Path, simulators: dict[str, RunningSimulator], approvals: list[dict[str, Any]]
+) -> None:
+    raw = raw_config(simulators, tmp_path) | {"approvals": approvals}
+    raw["api_keys"] = [key for key in raw["api_keys"] if key.get("tenant", "default") == "default"]
+    journal, home = tmp_path / "journal.db", raw["connections"]["bank"]["base_url"]
+    raw["connections"]["bank"]["base_url"] = "http://127.0.0.1:1"
+    async with stack_of(raw, simulators) as stack:
+        made = await stack.write("POST", "/v1/payouts", order("invoice-1"))
+        operation = made.json()["operation"]
+        assert operation["state"] == ("awaiting_approval" if approvals else "accepted")
+    backup = journal.read_bytes()
+    raw["connections"]["bank"]["base_url"] = home
+    async with stack_of(raw, simulators) as stack:
+        await _sent(stack, operation)
+        assert len(await stack.executed("bank", "create_payout")) == 1
+    journal.write_bytes(backup)
+
+    async with stack_of(raw, simulators) as stack:
+        path = written(stack.config, tmp_path / "gateway.toml")
+        assert (await invoke(["audit", "reconcile", "--accept", "--config", str(path)])).exit_code == 0
+        await stack.gateway.runner.recovery.check()
+        assert stack.gateway.runner.recovery.why is None
+        for _ in range(3):
+            await stack.gateway.store.write(lambda tx: tx.execute("UPDATE operation SET due_at = 0 WHERE due_at > 0"))
+            await stack.gateway.runner.resume_due()
+        now = (await stack.call.get(f"/v1/operations/{operation['id']}")).json()["operation"]
+        assert now["state"] == "succeeded"
+        assert len(await stack.executed("bank", "create_payout")) == 1
+
+
+async def _sent(stack: Stack, operation: dict[str, Any]) -> None:
+    """Approved where that is asked for, and sent."""
+    if operation["state"] == "awaiting_approval":
+        approval = {"fingerprint": operation["approval"]["fingerprint"]}
+        headers = {"Authorization": "Bearer test-payouts:approve"}
+        url = f"/v1/operations/{operation['id']}/approve"
+        assert (await stack.call.post(url, json=approval, headers=headers)).status_code == 200
+    await stack.gateway.store.write(lambda tx: tx.execute("UPDATE operation SET due_at = 0 WHERE due_at > 0"))
+    await stack.gateway.runner.resume_due()
+
+
+async def test_a_journal_that_grows_by_look_ups_is_not_recovered_by_that(
+    tmp_path: Path, simulators: dict[str, RunningSimulator]
+) -> None:
+    raw = raw_config(simulators, tmp_path)
+    async with stack_of(raw, simulators) as stack:
+        assert (await stack.write("POST", "/v1/payouts", order("invoice-1"))).status_code == 201
+        recovery = stack.gateway.runner.recovery
+        assert recovery.anchor is not None
+        entries = await stack.gateway.store.read(total)
+        recovery.anchor.write(Length(entries + 1, 0))
+        await recovery.check()
+        assert recovery.why
+        recovery.anchor.write(Length(entries - 1, 0, recovering=True))
+        await recovery.check()
+        assert recovery.why

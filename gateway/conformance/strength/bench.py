@@ -14,7 +14,6 @@ from gateway.conformance.strength.mutant import Family, Inapplicable, Mutant
 from gateway.conformance.strength.suite import Capabilities, Suite
 from gateway.conformance.strength.tables import table_mutants
 from gateway.conformance.subject import Subject
-from gateway.plugins import CONTRACTS
 from providers.sdk import Call
 
 
@@ -26,7 +25,7 @@ class Origin(NamedTuple):
 
     @property
     def folder(self) -> Path:
-        return self.contract or CONTRACTS / self.spec
+        return self.contract or self.subject().folder
 
     def subject(self) -> Subject:
         """Raises SubjectInvalid."""
