@@ -20,6 +20,9 @@ if TYPE_CHECKING:  # the plugin is loaded by every pytest of the environment: th
     from gateway.conformance.subject import Subject
 
 
+_LEFT_OUT = pytest.StashKey[str]()
+
+
 class CaseFailed(Exception):
     """What went wrong in the cases of one test."""
 
@@ -42,6 +45,12 @@ def pytest_collection_modifyitems(session: pytest.Session, config: pytest.Config
         collected = session.ihook.pytest_make_collect_report(collector=suite)
         session.ihook.pytest_collectreport(report=collected)
         items[:] = [*collected.result, *items]
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    left_out = config.stash.get(_LEFT_OUT, "")
+    if left_out:
+        terminalreporter.write_line(left_out, yellow=True)
 
 
 def _subject(spec: str, contract: Path | None) -> Subject:
@@ -73,6 +82,7 @@ class _Suite(pytest.Collector):
             yield _Group.from_parent(self, name=name, cases=list(group))
         yield _Reached.from_parent(self, name="coverage", cases=cases)
         yield _Agreeing.from_parent(self, name="mapping", cases=[])
+        yield _Scenarios.from_parent(self, name="scenarios", cases=[])
         for name in ("requests", "fuzz"):
             yield _AtRandom.from_parent(self, name=name, cases=[])
 
@@ -131,6 +141,24 @@ class _Agreeing(_Group):
         found = disagreements(self.subject.document, self.subject.mapping)
         if found:
             raise CaseFailed("\n".join(found))
+
+
+class _Scenarios(_Group):
+    """Whole lives of a payout at the simulator, where there is one; elsewhere they are read and counted."""
+
+    def runtest(self) -> None:
+        from contracts.scenarios import ScenariosInvalid
+        from gateway.conformance.running import run
+        from gateway.conformance.simulated import add_scenarios
+
+        report = run(self.subject, cases=[])
+        try:
+            add_scenarios(report, self.subject)
+        except ScenariosInvalid as error:
+            raise CaseFailed(str(error)) from None
+        if report.failures:
+            raise CaseFailed("\n".join(map(str, report.failures)))
+        self.config.stash[_LEFT_OUT] = report.left_out
 
 
 class _AtRandom(_Group):

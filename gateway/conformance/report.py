@@ -6,6 +6,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any
 
+from contracts.cases import Family
 from contracts.coverage import Coverage
 
 
@@ -31,6 +32,14 @@ class Report:
     failures: list[Failure] = field(default_factory=list)
     disagreements: list[str] = field(default_factory=list)  # between the contract and its mapping
     seconds: float = 0.0
+    not_run: int = 0  # scenarios of a provider that cannot be simulated
+
+    @property
+    def left_out(self) -> str:
+        """Which scenarios were not run, and why; empty where all were."""
+        if self.not_run:
+            return f"{self.not_run} scenarios not run: no simulator for {self.provider}"
+        return "" if self.cases[Family.SCENARIOS] else f"no scenarios run: {self.provider} has no scenarios.yaml"
 
     @property
     def total(self) -> int:
@@ -46,6 +55,7 @@ class Report:
             "provider": self.provider,
             "passed": self.passed,
             "cases": dict(self.cases),
+            "scenarios_not_run": self.not_run,
             "seconds": round(self.seconds, 2),
             "pairs": [len(self.coverage.seen_pairs), len(self.coverage.pairs)],
             "keyword_locations": list(self.coverage.locations),

@@ -111,6 +111,8 @@ def _show(reports: list[Report], only: str | None) -> None:
             console.print(f"[bold red]{report.provider}[/] {escape(fault)}")
     if only is None:
         console.print(_table(reports))
+        for line in filter(None, (report.left_out for report in reports)):
+            console.print(escape(line), style="yellow", soft_wrap=True)
     elif all(_is_good(report, only) for report in reports):
         console.print(f"{escape(only)}: passed")
 
@@ -120,6 +122,8 @@ def _table(reports: list[Report]) -> Table:
     table = Table("", *(report.provider for report in reports))
     for family in Family:
         table.add_row(str(family), *(f"{report.cases[family]:,}" for report in reports))
+    if any(report.not_run for report in reports):
+        table.add_row("scenarios not run", *(f"{report.not_run:,}" for report in reports))
     table.add_section()
     rows = {
         "cases": [f"{report.total:,}" for report in reports],

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Iterator
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
 
+from contracts.scenarios import scenarios_in
 from gateway.cli import main
 from gateway.conformance.subject import Subject
-from gateway.plugins import installed
+from gateway.plugins import CONTRACTS, installed
 from providers.ledger import Ledger
 from providers.sdk import PayoutStatus
 
@@ -42,6 +45,34 @@ def test_a_table_compares_the_providers() -> None:
     for word in ("ledger", "variants", "transport", "cases/s", "keyword locations", "documented answers", "passed"):
         assert word in done.stdout
     assert "24/24" in done.stdout
+
+
+@pytest.fixture
+def outside(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    """The folder of an installed provider's contract; nothing simulates it."""
+    folder = shutil.copytree(CONTRACTS / "ledger", tmp_path / "contract")
+    mapping = folder / "mapping.yaml"
+    mapping.write_text(mapping.read_text().replace("provider: ledger", "provider: acme", 1))
+    acme = type("Acme", (Ledger,), {"name": "acme"})
+    monkeypatch.setattr(Subject, "installed", lambda name: Subject._of(acme, folder))
+    return folder
+
+
+def test_scenarios_that_no_simulator_can_run_are_counted(outside: Path) -> None:
+    count = len(scenarios_in(outside))
+    done = CliRunner().invoke(main, ["contracts", "test", "acme"])
+    assert done.exit_code == 0, done.output
+    assert f"{count} scenarios not run: no simulator for acme" in done.stdout
+    done = CliRunner().invoke(main, ["contracts", "test", "acme", "--json"])
+    assert json.loads(done.stdout)[0]["scenarios_not_run"] == count
+
+
+def test_scenarios_with_a_mistake_fail_by_name_even_where_none_can_run(outside: Path) -> None:
+    file = outside / "scenarios.yaml"
+    file.write_text(file.read_text().replace("call: approve", "call: aprove", 1))
+    done = CliRunner().invoke(main, ["contracts", "test", "acme"])
+    assert done.exit_code == 1
+    assert "no capability is called aprove" in done.output
 
 
 def test_machines_get_the_numbers() -> None:

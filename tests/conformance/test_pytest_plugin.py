@@ -116,6 +116,42 @@ def test_a_mapping_that_does_not_agree_with_its_contract_is_told_so(package: Pat
     assert "/approved_by is documented, and neither mapped nor left out" in done.stdout
 
 
+SCENARIOS = """\
+scenarios:
+  - name: a payout is approved
+    steps: [{call: approve, with: {id: test-1}}]
+  - name: a payout is shown
+    steps: [{call: get, with: {id: test-1}}]
+"""
+
+
+def test_scenarios_that_no_simulator_can_run_are_counted(package: Path) -> None:
+    (package / "acme_payouts" / "contract" / "scenarios.yaml").write_text(SCENARIOS)
+    done = run_pytest(package, *ONE_LINE, "-q", "-k", "scenarios")
+    assert done.returncode == 0, done.stdout
+    assert "2 scenarios not run: no simulator for acmepay" in done.stdout
+
+
+def test_that_there_are_no_scenarios_is_said(package: Path) -> None:
+    done = run_pytest(package, *ONE_LINE, "-q", "-k", "scenarios")
+    assert done.returncode == 0, done.stdout
+    assert "no scenarios run: acmepay has no scenarios.yaml" in done.stdout
+
+
+def test_scenarios_with_a_mistake_fail_by_name_even_where_none_can_run(package: Path) -> None:
+    file = package / "acme_payouts" / "contract" / "scenarios.yaml"
+    file.write_text(SCENARIOS.replace("call: approve", "call: aprove"))
+    done = run_pytest(package, *ONE_LINE, "-q", "-k", "scenarios")
+    assert done.returncode == 1, done.stdout
+    assert "no capability is called aprove" in done.stdout
+
+
+def test_the_scenarios_of_a_provider_with_a_simulator_are_run(package: Path) -> None:
+    done = run_pytest(package, "--provider", "ledger", "-q", "-k", "scenarios")
+    assert done.returncode == 0, done.stdout
+    assert "not run" not in done.stdout
+
+
 def test_tests_of_the_authors_own_run_beside_it(package: Path) -> None:
     (package / "test_own.py").write_text("def test_own():\n    pass\n")
     done = run_pytest(package, *ONE_LINE, "-q", "-k", "test_own or coverage")
