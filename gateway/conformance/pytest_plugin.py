@@ -17,9 +17,11 @@ import pytest
 
 if TYPE_CHECKING:  # the plugin is loaded by every pytest of the environment: the suite itself only when it is asked for
     from contracts.cases import Case
+    from gateway.conformance.report import Failure
     from gateway.conformance.subject import Subject
 
 
+SHOWN = 10  # causes of one test
 _LEFT_OUT = pytest.StashKey[str]()
 
 
@@ -87,6 +89,13 @@ class _Suite(pytest.Collector):
             yield _AtRandom.from_parent(self, name=name, cases=[])
 
 
+def _told(failures: list[Failure]) -> str:
+    """The most frequent cause first: pytest's summary shows the first line."""
+    from gateway.conformance.report import causes
+
+    return "\n".join(map(str, causes(failures)[:SHOWN]))
+
+
 def _name(case: Case) -> str:
     """Without a point, which pytest would show as something else."""
     return case.id.rpartition(f"/{case.label}")[0].replace(".", ":")
@@ -109,8 +118,7 @@ class _Group(pytest.Item):
 
         failures = run(self.subject, cases=self.cases).failures
         if failures:
-            shown = "\n".join(str(failure) for failure in failures[:10])
-            raise CaseFailed(f"{len(failures)} of {len(self.cases)} cases:\n{shown}")
+            raise CaseFailed(_told(failures))
 
     def repr_failure(self, excinfo: pytest.ExceptionInfo[BaseException], style: Any = None) -> Any:
         return str(excinfo.value) if isinstance(excinfo.value, CaseFailed) else super().repr_failure(excinfo, style)
@@ -157,7 +165,7 @@ class _Scenarios(_Group):
         except ScenariosInvalid as error:
             raise CaseFailed(str(error)) from None
         if report.failures:
-            raise CaseFailed("\n".join(map(str, report.failures)))
+            raise CaseFailed(_told(report.failures))
         self.config.stash[_LEFT_OUT] = report.left_out
 
 
@@ -172,5 +180,4 @@ class _AtRandom(_Group):
         sending = self.name == "requests"
         found = run_requests(self.subject, asks) if sending else run_fuzz(self.subject, replies)
         if found.failures:
-            shown = "\n".join(str(failure) for failure in found.failures[:10])
-            raise CaseFailed(f"{len(found.failures)} of {found.total} at random:\n{shown}")
+            raise CaseFailed(_told(found.failures))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -20,6 +21,26 @@ class Failure:
 
     def __str__(self) -> str:
         return f"{self.case}\n  expected: {self.expected}\n  got:      {self.got}"
+
+
+@dataclass(frozen=True, slots=True)
+class Cause:
+    """Failures in which the same came: one fault of a plugin mostly shows in many cases."""
+
+    first: Failure
+    count: int
+
+    def __str__(self) -> str:
+        first = self.first
+        return f"{self.count:,} x {first.got}; the first: {first.case}\n  expected: {first.expected}"
+
+
+def causes(failures: Iterable[Failure]) -> list[Cause]:
+    """Failures by what came, the most frequent first."""
+    found: dict[str, list[Failure]] = {}
+    for failure in failures:
+        found.setdefault(failure.got, []).append(failure)
+    return sorted((Cause(each[0], len(each)) for each in found.values()), key=lambda cause: -cause.count)
 
 
 @dataclass

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from collections.abc import Iterator
 from dataclasses import replace
@@ -75,6 +76,16 @@ def test_scenarios_with_a_mistake_fail_by_name_even_where_none_can_run(outside: 
     assert "no capability is called aprove" in done.output
 
 
+def test_a_mapping_that_disagrees_is_counted_in_the_table(outside: Path) -> None:
+    file = outside / "mapping.yaml"
+    file.write_text(file.read_text().replace(', "503": unclear', ""))
+    done = CliRunner().invoke(main, ["contracts", "test", "acme"])
+    assert done.exit_code == 1
+    [row] = [line for line in done.stdout.splitlines() if "mapping faults" in line]
+    assert [cell.strip() for cell in row.split("│")][2] == "4"
+    assert "operations.get_payout: statuses: 503 is documented, and the mapping lacks it" in done.stdout
+
+
 def test_machines_get_the_numbers() -> None:
     done = CliRunner().invoke(main, ["contracts", "test", "ledger", "--json"])
     assert done.exit_code == 0, done.output
@@ -88,10 +99,19 @@ def test_machines_get_the_numbers() -> None:
 def test_a_failure_says_what_was_expected_what_came_and_how_to_run_it_again() -> None:
     done = CliRunner().invoke(main, ["contracts", "test", "ledger", "--only", ONE])
     assert done.exit_code == 1
-    assert f"ledger {ONE}" in done.stdout
+    assert f"ledger 1 x status is read as 'completed', and is 'approved'; the first: {ONE}" in done.stdout
     assert "expected: answered as " in done.stdout
-    assert "status is read as 'completed', and is 'approved'" in done.stdout
     assert f"payout-gateway contracts test ledger --only '{ONE}'" in done.stdout
+
+
+@pytest.mark.usefixtures("wrong")
+def test_one_cause_is_told_once_with_the_number_of_its_cases() -> None:
+    done = CliRunner().invoke(main, ["contracts", "test", "ledger"])
+    assert done.exit_code == 1
+    told = [line for line in done.stdout.splitlines() if "and is 'approved'; the first: " in line]
+    [count] = [re.search(r"ledger ([\d,]+) x status is read as 'completed', and is 'approved'", line) for line in told]
+    assert int(count[1].replace(",", "")) > 100
+    assert all(len(line) < 300 for line in done.stdout.splitlines() if " x " in line)
 
 
 @pytest.mark.usefixtures("wrong")

@@ -51,7 +51,7 @@ def run_pytest(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str
     return subprocess.run(
         [*command, "--rootdir", str(folder), *arguments],
         cwd=folder,
-        env={**os.environ, "PYTHONPATH": os.pathsep.join(paths)},
+        env={**os.environ, "COLUMNS": "400", "PYTHONPATH": os.pathsep.join(paths)},
         capture_output=True,
         text=True,
         timeout=300,
@@ -75,7 +75,8 @@ def test_a_broken_plugin_fails_and_its_case_is_named(package: Path) -> None:
     assert done.returncode == 1, done.stdout
     assert "get_payout.get/200/variants/approved: status is an unknown word" in done.stdout
     assert "KeyError escaped" in done.stdout
-    assert "FAILED" in done.stdout
+    [failed] = [line for line in done.stdout.splitlines() if line.startswith("FAILED") and "/variants" in line]
+    assert " - 3 x status is read as 'approved', and is 'unknown'; the first: get_payout.get/200/variants/" in failed
 
 
 FORGETS = (
