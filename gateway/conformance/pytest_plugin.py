@@ -8,6 +8,7 @@ stands for an operation, a status and a family; its cases run inside of it. Two 
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterator
 from itertools import groupby
 from pathlib import Path
@@ -35,6 +36,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption("--asks", type=int, default=2_500, metavar="N", help="How many asks at random.")
     group.addoption("--replies", type=int, default=5_000, metavar="N", help="How many broken replies at random.")
     group.addoption("--contract", metavar="FOLDER", help="Where its openapi.yaml and mapping.yaml stand.")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    if config.getoption("--contract") and not config.getoption("--provider"):
+        raise pytest.UsageError("--contract FOLDER needs --provider MODULE:CLASS, whose contract it is")
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -121,7 +127,14 @@ class _Group(pytest.Item):
             raise CaseFailed(_told(failures))
 
     def repr_failure(self, excinfo: pytest.ExceptionInfo[BaseException], style: Any = None) -> Any:
-        return str(excinfo.value) if isinstance(excinfo.value, CaseFailed) else super().repr_failure(excinfo, style)
+        if not isinstance(excinfo.value, CaseFailed):
+            return super().repr_failure(excinfo, style)
+        return f"{excinfo.value}\n  again:    {self._again()}"
+
+    def _again(self) -> str:
+        given = ((name, self.config.getoption(name)) for name in ("--provider", "--contract"))
+        options = [word for option in given if option[1] is not None for word in option]
+        return shlex.join(["pytest", *options, "-k", self.name])
 
     def reportinfo(self) -> tuple[Path, None, str]:
         return Path(self.subject.name), None, self.name

@@ -76,6 +76,10 @@ def test_a_broken_plugin_fails_and_its_case_is_named(package: Path) -> None:
     assert "get_payout.get/200/variants/approved: status is an unknown word" in done.stdout
     assert "KeyError escaped" in done.stdout
     [failed] = [line for line in done.stdout.splitlines() if line.startswith("FAILED") and "/variants" in line]
+    again = "-k get_payout:get/200/variants"
+    assert f"  again:    pytest {' '.join(ONE_LINE)} {again}" in done.stdout.splitlines()
+    done = run_pytest(package, *ONE_LINE, *again.split())
+    assert "1 failed" in done.stdout
     assert " - 3 x status is read as 'approved', and is 'unknown'; the first: get_payout.get/200/variants/" in failed
 
 
@@ -167,6 +171,7 @@ def test_tests_of_the_authors_own_run_beside_it(package: Path) -> None:
         (("--provider", "acme_payouts:AcmePay"), "needs --contract"),
         (("--provider", "acme_payouts:AcmePay", "--contract", "acme_payouts"), "holds no openapi.yaml"),
         (("--provider", "nobody"), "no provider 'nobody' is installed"),
+        (("--contract", "acme_payouts/contract"), "--contract FOLDER needs --provider"),
     ],
 )
 def test_what_cannot_be_tested_is_said_in_words(package: Path, arguments: tuple[str, ...], said: str) -> None:
