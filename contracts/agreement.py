@@ -1,5 +1,7 @@
 """Whether a mapping and its contract speak of the same things: every documented word, status and field has a meaning.
 
+A contract has to agree with itself first: an example that its own schema refuses is a fault, too.
+
 A field of a payout is mapped, or listed under `unmapped` with the reason why not; one of a mark is carried or refused.
 """
 
@@ -9,6 +11,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from contracts.document import Document
+from contracts.examples import untrue
 from contracts.expect import SECTIONS
 from contracts.mapping import MARK_FIELDS, Mapping
 from contracts.reading import pointers
@@ -17,12 +20,13 @@ MARKS = frozenset({"approve", "process", "complete", "fail", "reopen", "approve_
 
 
 def disagreements(document: Document, mapping: Mapping) -> list[str]:
-    """Every way in which the two differ, in words."""
+    """Every way in which the two differ, in words; before them, where the contract's examples break its schemas."""
+    broken = [f"examples: {fault}" for fault in untrue(document)]
     if mapping.operations.keys() != document.operations.keys():
         odd = sorted(mapping.operations.keys() ^ document.operations.keys())
-        return [f"operations: {', '.join(odd)} stand in one of contract and mapping only"]
+        return [*broken, f"operations: {', '.join(odd)} stand in one of contract and mapping only"]
     checked = _Agreement(document, mapping)
-    return [fault for check in checked.checks for fault in check()]
+    return [*broken, *(fault for check in checked.checks for fault in check())]
 
 
 class _Agreement:

@@ -14,9 +14,10 @@ from contracts.mapping import Mapping
 from gateway.conformance.verdicts import faults
 from gateway.conformance.words import in_words
 from gateway.upstream import Answered, Contradicted, NotSent, Outcome, Refused
-from providers.sdk import Call, Effect, PayoutStatus, RequestStatus
+from providers.sdk import Call, Effect, Page, PayoutStatus, RequestStatus
 
 LONGEST = 300  # characters of a message
+BRIEF = 60  # characters of a value that is shown
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,17 +50,27 @@ def kind_of(outcome: Outcome[Any]) -> str:
 
 
 def shown(outcome: Outcome[Any]) -> str:
-    """An outcome in one line, for people."""
-    what = outcome.result if isinstance(outcome, Answered) else outcome.evidence.detail
-    refusal = f" {outcome.refusal.kind} {outcome.refusal.problem}" if isinstance(outcome, Refused) else ""
-    return f"{kind_of(outcome)}{refusal} ({what})"[:500]
+    """An outcome in a few words, the same for all that differ in values only."""
+    match outcome:
+        case Answered():
+            return f"answered with {_named(outcome.result)}"
+        case Refused():
+            return f"refused as {outcome.refusal.kind}"
+        case _:
+            return f"{kind_of(outcome)} ({outcome.evidence.detail or 'no detail'})"[:LONGEST]
+
+
+def _named(result: Any) -> str:
+    if result is None:
+        return "nothing"
+    return f"{len(result.items)} items" if isinstance(result, Page) else f"a {type(result).__name__.lower()}"
 
 
 def faults_of(case: Case, expected: Expected, observed: Observed, secrets: Iterable[str]) -> Iterator[str]:
     """Every way in which an observation departs from what the documents say."""
     kind = kind_of(observed.outcome)
     if kind != expected.kind and kind not in expected.also:
-        yield f"{shown(observed.outcome)}"
+        yield f"{shown(observed.outcome)}, and must be {' or '.join(sorted({expected.kind, *expected.also}))}"
         return
     if kind == expected.kind:
         yield from _details(case, expected, observed)
@@ -101,8 +112,11 @@ def _refusal(expected: Expected, outcome: Refused) -> Iterator[str]:
         yield f"refused as {refusal.kind}"
     if refusal.retry_after != expected.retry_after:
         yield f"the waiting time is {refusal.retry_after}"
-    if expected.problem is not None and (refusal.problem.code, refusal.problem.message) != expected.problem:
-        yield f"the problem is {refusal.problem}"
+    if expected.problem is not None:
+        read = {"code": refusal.problem.code, "message": refusal.problem.message}
+        wrong = _fields_differ(read, dict(zip(read, expected.problem, strict=True)))
+        if wrong:
+            yield f"the problem's {wrong}"
 
 
 def _invariants(case: Case, observed: Observed, secrets: Iterable[str]) -> Iterator[str]:
@@ -135,7 +149,15 @@ def difference(read: Any, wanted: Any) -> str:
         return next((wrong for pair in zip(read, wanted, strict=True) if (wrong := difference(*pair))), "")
     if isinstance(read, dict) and isinstance(wanted, dict):
         return _fields_differ(read, wanted)
-    return "" if type(read) is type(wanted) and read == wanted else f"read {read!r:.200}, expected {wanted!r:.200}"
+    same = type(read) is type(wanted) and read == wanted
+    return "" if same else f"{_brief(read)} is read, and is {_brief(wanted)}"
+
+
+def _brief(value: Any) -> str:
+    """A value in a few words: what is long is told by its size."""
+    if isinstance(value, dict | list):
+        return f"{len(value)} {'fields' if isinstance(value, dict) else 'items'}"
+    return "nothing" if value is None else f"{value!r:.{BRIEF}}"
 
 
 def _without_nulls(extensions: Any) -> dict[str, Any]:
@@ -148,5 +170,8 @@ def _fields_differ(read: dict[str, Any], wanted: dict[str, Any]) -> str:
         if name == "extensions":  # what is null may be left out
             got, right = _without_nulls(got), _without_nulls(right)
         if got != right or isinstance(got, bool) != isinstance(right, bool):
-            return f"{name} is read as {got!r:.200}, and is {right!r:.200}"
+            inside = _fields_differ(got, right) if isinstance(got, dict) and isinstance(right, dict) else ""
+            if inside:
+                return f"{name}/{inside}"
+            return f"{name} is read as {_brief(got)}, and is {_brief(right)}"
     return ""

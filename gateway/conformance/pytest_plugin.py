@@ -8,6 +8,7 @@ stands for an operation, a status and a family; its cases run inside of it. Two 
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterator
 from itertools import groupby
 from pathlib import Path
@@ -17,7 +18,12 @@ import pytest
 
 if TYPE_CHECKING:  # the plugin is loaded by every pytest of the environment: the suite itself only when it is asked for
     from contracts.cases import Case
+    from gateway.conformance.report import Failure
     from gateway.conformance.subject import Subject
+
+
+SHOWN = 10  # causes of one test
+_LEFT_OUT = pytest.StashKey[str]()
 
 
 class CaseFailed(Exception):
@@ -32,6 +38,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption("--contract", metavar="FOLDER", help="Where its openapi.yaml and mapping.yaml stand.")
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    if config.getoption("--contract") and not config.getoption("--provider"):
+        raise pytest.UsageError("--contract FOLDER needs --provider MODULE:CLASS, whose contract it is")
+
+
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(session: pytest.Session, config: pytest.Config, items: list[pytest.Item]) -> None:
     spec = config.getoption("--provider")
@@ -42,6 +53,12 @@ def pytest_collection_modifyitems(session: pytest.Session, config: pytest.Config
         collected = session.ihook.pytest_make_collect_report(collector=suite)
         session.ihook.pytest_collectreport(report=collected)
         items[:] = [*collected.result, *items]
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    left_out = config.stash.get(_LEFT_OUT, "")
+    if left_out:
+        terminalreporter.write_line(left_out, yellow=True)
 
 
 def _subject(spec: str, contract: Path | None) -> Subject:
@@ -73,8 +90,16 @@ class _Suite(pytest.Collector):
             yield _Group.from_parent(self, name=name, cases=list(group))
         yield _Reached.from_parent(self, name="coverage", cases=cases)
         yield _Agreeing.from_parent(self, name="mapping", cases=[])
+        yield _Scenarios.from_parent(self, name="scenarios", cases=[])
         for name in ("requests", "fuzz"):
             yield _AtRandom.from_parent(self, name=name, cases=[])
+
+
+def _told(failures: list[Failure]) -> str:
+    """The most frequent cause first: pytest's summary shows the first line."""
+    from gateway.conformance.report import causes
+
+    return "\n".join(map(str, causes(failures)[:SHOWN]))
 
 
 def _name(case: Case) -> str:
@@ -99,11 +124,17 @@ class _Group(pytest.Item):
 
         failures = run(self.subject, cases=self.cases).failures
         if failures:
-            shown = "\n".join(str(failure) for failure in failures[:10])
-            raise CaseFailed(f"{len(failures)} of {len(self.cases)} cases:\n{shown}")
+            raise CaseFailed(_told(failures))
 
     def repr_failure(self, excinfo: pytest.ExceptionInfo[BaseException], style: Any = None) -> Any:
-        return str(excinfo.value) if isinstance(excinfo.value, CaseFailed) else super().repr_failure(excinfo, style)
+        if not isinstance(excinfo.value, CaseFailed):
+            return super().repr_failure(excinfo, style)
+        return f"{excinfo.value}\n  again:    {self._again()}"
+
+    def _again(self) -> str:
+        given = ((name, self.config.getoption(name)) for name in ("--provider", "--contract"))
+        options = [word for option in given if option[1] is not None for word in option]
+        return shlex.join(["pytest", *options, "-k", self.name])
 
     def reportinfo(self) -> tuple[Path, None, str]:
         return Path(self.subject.name), None, self.name
@@ -133,6 +164,24 @@ class _Agreeing(_Group):
             raise CaseFailed("\n".join(found))
 
 
+class _Scenarios(_Group):
+    """Whole lives of a payout at the simulator, where there is one; elsewhere they are read and counted."""
+
+    def runtest(self) -> None:
+        from contracts.scenarios import ScenariosInvalid
+        from gateway.conformance.running import run
+        from gateway.conformance.simulated import add_scenarios
+
+        report = run(self.subject, cases=[])
+        try:
+            add_scenarios(report, self.subject)
+        except ScenariosInvalid as error:
+            raise CaseFailed(str(error)) from None
+        if report.failures:
+            raise CaseFailed(_told(report.failures))
+        self.config.stash[_LEFT_OUT] = report.left_out
+
+
 class _AtRandom(_Group):
     """What a plugin sends, or reads, when it is asked, or answered, at random."""
 
@@ -144,5 +193,4 @@ class _AtRandom(_Group):
         sending = self.name == "requests"
         found = run_requests(self.subject, asks) if sending else run_fuzz(self.subject, replies)
         if found.failures:
-            shown = "\n".join(str(failure) for failure in found.failures[:10])
-            raise CaseFailed(f"{len(found.failures)} of {found.total} at random:\n{shown}")
+            raise CaseFailed(_told(found.failures))

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
+from contracts.cases import Family
 from contracts.coverage import Coverage
 
 
@@ -21,6 +23,26 @@ class Failure:
         return f"{self.case}\n  expected: {self.expected}\n  got:      {self.got}"
 
 
+@dataclass(frozen=True, slots=True)
+class Cause:
+    """Failures in which the same came: one fault of a plugin mostly shows in many cases."""
+
+    first: Failure
+    count: int
+
+    def __str__(self) -> str:
+        first = self.first
+        return f"{self.count:,} x {first.got}; the first: {first.case}\n  expected: {first.expected}"
+
+
+def causes(failures: Iterable[Failure]) -> list[Cause]:
+    """Failures by what came, the most frequent first."""
+    found: dict[str, list[Failure]] = {}
+    for failure in failures:
+        found.setdefault(failure.got, []).append(failure)
+    return sorted((Cause(each[0], len(each)) for each in found.values()), key=lambda cause: -cause.count)
+
+
 @dataclass
 class Report:
     """Counts by family, failures, and what of the contract was reached."""
@@ -31,6 +53,14 @@ class Report:
     failures: list[Failure] = field(default_factory=list)
     disagreements: list[str] = field(default_factory=list)  # between the contract and its mapping
     seconds: float = 0.0
+    not_run: int = 0  # scenarios of a provider that cannot be simulated
+
+    @property
+    def left_out(self) -> str:
+        """Which scenarios were not run, and why; empty where all were."""
+        if self.not_run:
+            return f"{self.not_run} scenarios not run: no simulator for {self.provider}"
+        return "" if self.cases[Family.SCENARIOS] else f"no scenarios run: {self.provider} has no scenarios.yaml"
 
     @property
     def total(self) -> int:
@@ -46,6 +76,7 @@ class Report:
             "provider": self.provider,
             "passed": self.passed,
             "cases": dict(self.cases),
+            "scenarios_not_run": self.not_run,
             "seconds": round(self.seconds, 2),
             "pairs": [len(self.coverage.seen_pairs), len(self.coverage.pairs)],
             "keyword_locations": list(self.coverage.locations),

@@ -42,8 +42,15 @@ class Simulated:
 
 
 def add_scenarios(report: Report, subject: Subject, only: str | None = None) -> None:
-    """Counts the scenarios into a report, where the provider can be simulated. `only`: the one with this id."""
-    if subject.name not in PROVIDERS or not (only or PREFIX).startswith(PREFIX):
+    """Counts the scenarios into a report; where the provider cannot be simulated, those that are not run.
+
+    `only`: the one with this id. Raises ScenariosInvalid.
+    """
+    scenarios = subject.scenarios
+    if not (only or PREFIX).startswith(PREFIX):
+        return
+    if subject.name not in PROVIDERS:
+        report.not_run = len(scenarios)
         return
     began = time.perf_counter()
     findings = asyncio.run(run_simulated(subject, only and only.removeprefix(PREFIX)))

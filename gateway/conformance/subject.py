@@ -20,7 +20,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from contracts.document import Document
 from contracts.mapping import Mapping
 from contracts.scenarios import Scenario, scenarios_in
-from gateway.plugins import contract_folder, installed
+from gateway.plugins import contract_folder, installed, unusable
 from providers.sdk import Account, Provider, Secret
 
 
@@ -44,6 +44,8 @@ class Subject:
         Raises SubjectInvalid.
         """
         found = installed()
+        if name in unusable():
+            raise SubjectInvalid(unusable()[name])
         if name not in found:
             raise SubjectInvalid(f"no provider {name!r} is installed; there are {', '.join(found)}")
         folder = contract or contract_folder(found[name])

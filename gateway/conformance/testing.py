@@ -16,7 +16,7 @@ from contracts.cases import Family, NoCall, NotUnderstood, generate
 from contracts.scenarios import ScenariosInvalid
 from gateway.conformance.live import Asked
 from gateway.conformance.living import run_and_show
-from gateway.conformance.report import Report
+from gateway.conformance.report import Report, causes
 from gateway.conformance.running import run
 from gateway.conformance.simulated import add_scenarios
 from gateway.conformance.subject import Subject, SubjectInvalid
@@ -31,7 +31,7 @@ Examples:
       the scenarios at each provider whose PAYOUT_LIVE_<PROVIDER>_<FIELD> and ..._BASE_URL are set; reads only
   payout-gateway contracts test tokenio --live --base-url https://api.sandbox.token.io --writes
 """
-SHOWN = 20  # failures of one provider
+SHOWN = 20  # causes of one provider's failures
 
 
 @click.command(epilog=EXAMPLES)
@@ -100,17 +100,21 @@ def _run_one(subject: Subject, only: str | None, progress: Progress) -> Report:
 def _show(reports: list[Report], only: str | None) -> None:
     console = Console()
     for report in reports:
-        for failure in report.failures[:SHOWN]:
-            again = f"payout-gateway contracts test {report.provider} --only '{failure.case}'"
+        found = causes(report.failures)
+        for cause in found[:SHOWN]:
+            again = f"payout-gateway contracts test {report.provider} --only '{cause.first.case}'"
             console.print(
-                f"[bold red]{report.provider}[/] {escape(str(failure))}\n  again:    {escape(again)}\n", soft_wrap=True
+                f"[bold red]{report.provider}[/] {escape(str(cause))}\n  again:    {escape(again)}\n", soft_wrap=True
             )
-        if len(report.failures) > SHOWN:
-            console.print(f"[bold red]{report.provider}[/] and {len(report.failures) - SHOWN} more (all with --json)\n")
+        if len(found) > SHOWN:
+            more = len(found) - SHOWN
+            console.print(f"[bold red]{report.provider}[/] and {more} causes more (all with --json)\n")
         for fault in [*report.disagreements, *([] if only else report.coverage.missing)][:SHOWN]:
-            console.print(f"[bold red]{report.provider}[/] {escape(fault)}")
+            console.print(f"[bold red]{report.provider}[/] {escape(fault)}", soft_wrap=True)
     if only is None:
         console.print(_table(reports))
+        for line in filter(None, (report.left_out for report in reports)):
+            console.print(escape(line), style="yellow", soft_wrap=True)
     elif all(_is_good(report, only) for report in reports):
         console.print(f"{escape(only)}: passed")
 
@@ -120,6 +124,8 @@ def _table(reports: list[Report]) -> Table:
     table = Table("", *(report.provider for report in reports))
     for family in Family:
         table.add_row(str(family), *(f"{report.cases[family]:,}" for report in reports))
+    if any(report.not_run for report in reports):
+        table.add_row("scenarios not run", *(f"{report.not_run:,}" for report in reports))
     table.add_section()
     rows = {
         "cases": [f"{report.total:,}" for report in reports],
@@ -128,6 +134,7 @@ def _table(reports: list[Report]) -> Table:
         "documented answers": [f"{len(each.coverage.seen_pairs)}/{len(each.coverage.pairs)}" for each in reports],
         "keyword locations, both ways": ["{}/{}".format(*report.coverage.locations) for report in reports],
         "failures": [f"{len(report.failures):,}" for report in reports],
+        "mapping faults": [f"{len(report.disagreements):,}" for report in reports],
     }
     for name, cells in rows.items():
         table.add_row(name, *cells)

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import json
+import re
+import shutil
 from collections.abc import Iterator
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
 
+from contracts.scenarios import scenarios_in
 from gateway.cli import main
 from gateway.conformance.subject import Subject
-from gateway.plugins import installed
+from gateway.plugins import CONTRACTS, installed
 from providers.ledger import Ledger
 from providers.sdk import PayoutStatus
 
@@ -44,6 +48,44 @@ def test_a_table_compares_the_providers() -> None:
     assert "24/24" in done.stdout
 
 
+@pytest.fixture
+def outside(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    """The folder of an installed provider's contract; nothing simulates it."""
+    folder = shutil.copytree(CONTRACTS / "ledger", tmp_path / "contract")
+    mapping = folder / "mapping.yaml"
+    mapping.write_text(mapping.read_text().replace("provider: ledger", "provider: acme", 1))
+    acme = type("Acme", (Ledger,), {"name": "acme"})
+    monkeypatch.setattr(Subject, "installed", lambda name: Subject._of(acme, folder))
+    return folder
+
+
+def test_scenarios_that_no_simulator_can_run_are_counted(outside: Path) -> None:
+    count = len(scenarios_in(outside))
+    done = CliRunner().invoke(main, ["contracts", "test", "acme"])
+    assert done.exit_code == 0, done.output
+    assert f"{count} scenarios not run: no simulator for acme" in done.stdout
+    done = CliRunner().invoke(main, ["contracts", "test", "acme", "--json"])
+    assert json.loads(done.stdout)[0]["scenarios_not_run"] == count
+
+
+def test_scenarios_with_a_mistake_fail_by_name_even_where_none_can_run(outside: Path) -> None:
+    file = outside / "scenarios.yaml"
+    file.write_text(file.read_text().replace("call: approve", "call: aprove", 1))
+    done = CliRunner().invoke(main, ["contracts", "test", "acme"])
+    assert done.exit_code == 1
+    assert "no capability is called aprove" in done.output
+
+
+def test_a_mapping_that_disagrees_is_counted_in_the_table(outside: Path) -> None:
+    file = outside / "mapping.yaml"
+    file.write_text(file.read_text().replace(', "503": unclear', ""))
+    done = CliRunner().invoke(main, ["contracts", "test", "acme"])
+    assert done.exit_code == 1
+    [row] = [line for line in done.stdout.splitlines() if "mapping faults" in line]
+    assert [cell.strip() for cell in row.split("│")][2] == "4"
+    assert "operations.get_payout: statuses: 503 is documented, and the mapping lacks it" in done.stdout
+
+
 def test_machines_get_the_numbers() -> None:
     done = CliRunner().invoke(main, ["contracts", "test", "ledger", "--json"])
     assert done.exit_code == 0, done.output
@@ -57,10 +99,19 @@ def test_machines_get_the_numbers() -> None:
 def test_a_failure_says_what_was_expected_what_came_and_how_to_run_it_again() -> None:
     done = CliRunner().invoke(main, ["contracts", "test", "ledger", "--only", ONE])
     assert done.exit_code == 1
-    assert f"ledger {ONE}" in done.stdout
+    assert f"ledger 1 x status is read as 'completed', and is 'approved'; the first: {ONE}" in done.stdout
     assert "expected: answered as " in done.stdout
-    assert "status is read as 'completed', and is 'approved'" in done.stdout
     assert f"payout-gateway contracts test ledger --only '{ONE}'" in done.stdout
+
+
+@pytest.mark.usefixtures("wrong")
+def test_one_cause_is_told_once_with_the_number_of_its_cases() -> None:
+    done = CliRunner().invoke(main, ["contracts", "test", "ledger"])
+    assert done.exit_code == 1
+    told = [line for line in done.stdout.splitlines() if "and is 'approved'; the first: " in line]
+    [count] = [re.search(r"ledger ([\d,]+) x status is read as 'completed', and is 'approved'", line) for line in told]
+    assert int(count[1].replace(",", "")) > 100
+    assert all(len(line) < 300 for line in done.stdout.splitlines() if " x " in line)
 
 
 @pytest.mark.usefixtures("wrong")

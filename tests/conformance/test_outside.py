@@ -42,3 +42,16 @@ def test_what_is_wrong_with_it_is_named() -> None:
     for wrong, case in ((Hopeful, "show.get/200/variants/done: state is the word sent"), (Silent, "show.get/")):
         report = run(replace(acmepay(), plugin=wrong))
         assert any(failure.case.startswith(case) for failure in report.failures)
+
+
+class Trusting(AcmePay):
+    """It takes every answer for a payout, also one that says otherwise."""
+
+    def must_echo(self, payout: Payout, **asked: object) -> Payout:
+        return payout
+
+
+def test_what_came_is_told_in_a_few_words() -> None:
+    failures = run(replace(acmepay(), plugin=Trusting)).failures
+    assert "answered with a payout, and must be contradicted or unclear" in {failure.got for failure in failures}
+    assert all(len(failure.got) < 200 for failure in failures)

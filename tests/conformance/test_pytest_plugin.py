@@ -51,7 +51,7 @@ def run_pytest(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str
     return subprocess.run(
         [*command, "--rootdir", str(folder), *arguments],
         cwd=folder,
-        env={**os.environ, "PYTHONPATH": os.pathsep.join(paths)},
+        env={**os.environ, "COLUMNS": "400", "PYTHONPATH": os.pathsep.join(paths)},
         capture_output=True,
         text=True,
         timeout=300,
@@ -75,7 +75,12 @@ def test_a_broken_plugin_fails_and_its_case_is_named(package: Path) -> None:
     assert done.returncode == 1, done.stdout
     assert "get_payout.get/200/variants/approved: status is an unknown word" in done.stdout
     assert "KeyError escaped" in done.stdout
-    assert "FAILED" in done.stdout
+    [failed] = [line for line in done.stdout.splitlines() if line.startswith("FAILED") and "/variants" in line]
+    again = "-k get_payout:get/200/variants"
+    assert f"  again:    pytest {' '.join(ONE_LINE)} {again}" in done.stdout.splitlines()
+    done = run_pytest(package, *ONE_LINE, *again.split())
+    assert "1 failed" in done.stdout
+    assert " - 3 x status is read as 'approved', and is 'unknown'; the first: get_payout.get/200/variants/" in failed
 
 
 FORGETS = (
@@ -116,6 +121,42 @@ def test_a_mapping_that_does_not_agree_with_its_contract_is_told_so(package: Pat
     assert "/approved_by is documented, and neither mapped nor left out" in done.stdout
 
 
+SCENARIOS = """\
+scenarios:
+  - name: a payout is approved
+    steps: [{call: approve, with: {id: test-1}}]
+  - name: a payout is shown
+    steps: [{call: get, with: {id: test-1}}]
+"""
+
+
+def test_scenarios_that_no_simulator_can_run_are_counted(package: Path) -> None:
+    (package / "acme_payouts" / "contract" / "scenarios.yaml").write_text(SCENARIOS)
+    done = run_pytest(package, *ONE_LINE, "-q", "-k", "scenarios")
+    assert done.returncode == 0, done.stdout
+    assert "2 scenarios not run: no simulator for acmepay" in done.stdout
+
+
+def test_that_there_are_no_scenarios_is_said(package: Path) -> None:
+    done = run_pytest(package, *ONE_LINE, "-q", "-k", "scenarios")
+    assert done.returncode == 0, done.stdout
+    assert "no scenarios run: acmepay has no scenarios.yaml" in done.stdout
+
+
+def test_scenarios_with_a_mistake_fail_by_name_even_where_none_can_run(package: Path) -> None:
+    file = package / "acme_payouts" / "contract" / "scenarios.yaml"
+    file.write_text(SCENARIOS.replace("call: approve", "call: aprove"))
+    done = run_pytest(package, *ONE_LINE, "-q", "-k", "scenarios")
+    assert done.returncode == 1, done.stdout
+    assert "no capability is called aprove" in done.stdout
+
+
+def test_the_scenarios_of_a_provider_with_a_simulator_are_run(package: Path) -> None:
+    done = run_pytest(package, "--provider", "ledger", "-q", "-k", "scenarios")
+    assert done.returncode == 0, done.stdout
+    assert "not run" not in done.stdout
+
+
 def test_tests_of_the_authors_own_run_beside_it(package: Path) -> None:
     (package / "test_own.py").write_text("def test_own():\n    pass\n")
     done = run_pytest(package, *ONE_LINE, "-q", "-k", "test_own or coverage")
@@ -130,6 +171,7 @@ def test_tests_of_the_authors_own_run_beside_it(package: Path) -> None:
         (("--provider", "acme_payouts:AcmePay"), "needs --contract"),
         (("--provider", "acme_payouts:AcmePay", "--contract", "acme_payouts"), "holds no openapi.yaml"),
         (("--provider", "nobody"), "no provider 'nobody' is installed"),
+        (("--contract", "acme_payouts/contract"), "--contract FOLDER needs --provider"),
     ],
 )
 def test_what_cannot_be_tested_is_said_in_words(package: Path, arguments: tuple[str, ...], said: str) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import re
+from datetime import date
 from typing import Any
 
 import pytest
@@ -78,6 +79,28 @@ def test_what_does_not_agree_is_said_in_words(provider: str, place: str, value: 
     else:
         node[last] = value
     assert any(said in each for each in disagreements(documented(provider), Mapping(raw)))
+
+
+@pytest.mark.parametrize(
+    ("status", "said"),
+    [
+        (7, "examples: get_payout 200, approved: /status: 7 is not"),
+        (date(2026, 11, 20), "examples: get_payout 200, approved: no JSON has such a value"),
+    ],
+)
+def test_an_answers_example_that_breaks_its_own_schema_is_named(status: object, said: str) -> None:
+    document = Document(copy.deepcopy(documented("ledger").raw), "ledger")
+    answer = document.operations["get_payout"].responses["200"].content["application/json"]
+    answer.examples["approved"]["status"] = status
+    [found] = disagreements(document, Mapping.load("ledger"))
+    assert said in found
+
+
+def test_a_requests_example_that_breaks_its_own_schema_is_named() -> None:
+    document = Document(copy.deepcopy(documented("tokenio").raw), "tokenio")
+    del document.operations["create_payout"].body["application/json"].examples["iban"]["initiation"]["amount"]
+    [found] = disagreements(document, Mapping.load("tokenio"))
+    assert found == 'examples: create_payout request, iban: /initiation: "amount" is a required property'
 
 
 def test_a_mapping_that_is_none_is_refused_by_its_places() -> None:
