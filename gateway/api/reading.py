@@ -91,6 +91,10 @@ def _named(error: ValidationError) -> Iterator[Fault]:
             yield from (Fault(f"{at}/{_escaped(name)}", "there is no such field") for name in names)
         case ValidationErrorKind.UniqueItems():
             yield from (Fault(f"{at}/{place}", "stands twice") for place in _repeated(error.instance))
+        case ValidationErrorKind.AnyOf(context=[inside, [ValidationError(kind=ValidationErrorKind.Type())]]) if inside:
+            # An optional object: null is its other form, and what is wrong stands inside.
+            for each in inside:
+                yield from _named(each)
         case _:
             yield Fault(at, error.message)
 

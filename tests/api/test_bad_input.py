@@ -272,3 +272,8 @@ async def test_without_one_known_key_it_is_401(quiet_stack: Stack, credentials: 
 
 async def test_the_last_line_nothing_was_sent_or_journaled(quiet_stack: Stack) -> None:
     await nothing_happened(quiet_stack)
+
+
+async def test_a_fault_inside_an_optional_object_is_named_where_it_stands(stack: Stack) -> None:
+    answer = await stack.call.post("/v1/routes/explain", json={"payout": {"reference": "invoice-1"}})
+    problem(answer, "invalid_body", "/payout/amount", "/payout/payee", "/payout/description")
