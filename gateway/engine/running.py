@@ -285,7 +285,7 @@ class Runner:
 
     async def _tell(self, operation: Operation, verdict: Verdict) -> None:
         await self.coordination.wake(NEWS, operation.id)
-        metrics.operations.labels(operation.connection, operation.action, operation.state).inc()
+        metrics.series(metrics.operations, operation.connection, operation.action, operation.state).inc()
         if verdict.alarm:
             metrics.alarms.labels(operation.connection, operation.reason).inc()
             log.error("operation %s needs a person: %s %s", operation.id, operation.reason, operation.detail)
