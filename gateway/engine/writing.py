@@ -155,9 +155,10 @@ class Writer:
         closed = await connection.closed_to(operation.action)
         if self.runner.recovery.why or closed:
             return await self._replay_or_refuse(operation, closed)
-        if self.limiter.rated(operation) and await self._by_key(operation) is None:
-            await self.limiter.take(operation)
-        attempt, holders = None, self.limiter.of(operation)
+        holders = self.limiter.of(operation)
+        if any(holder.limits.rate for holder in holders) and await self._by_key(operation) is None:
+            await self.limiter.take(holders)
+        attempt = None
         if operation.state is State.SENDING:
             attempt = Attempt(operation=operation.id, number=1, started_at=operation.created_at)
 
