@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from enum import StrEnum
+from functools import cache
 from typing import TypeVar
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, generate_latest
@@ -60,6 +61,12 @@ config_info = Gauge(
     ("hash",),
     registry=registry,
 )
+
+
+@cache
+def series(counter: Counter, *labels: str) -> Counter:
+    """One series of a counter, looked up once."""
+    return counter.labels(*labels)
 
 
 def show_circuits(states: Mapping[str, Mapping[Kind, StrEnum]]) -> None:

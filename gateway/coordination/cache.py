@@ -14,7 +14,10 @@ T = TypeVar("T")
 
 
 class Cache:
-    """Least recently stored goes first. A drop makes whatever was stored or looked up before it worthless."""
+    """Least recently stored goes first. A drop makes whatever was stored or looked up before it worthless.
+
+    It costs the same however much is stored: what is worthless goes when its turn comes.
+    """
 
     def __init__(self, policy: CachePolicy, clock: Callable[[], float]) -> None:
         self.policy = policy
@@ -41,8 +44,6 @@ class Cache:
 
     def drop(self, connection: str) -> None:
         self._generations[connection] = self._generations.get(connection, 0) + 1
-        for entry in [entry for entry in self._entries if entry[0] == connection]:
-            self._forget(entry)
 
     def _forget(self, entry: tuple[str, str]) -> None:
         _, _, value = self._entries.pop(entry, (0, 0.0, b""))

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import logging
 import math
+from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -17,6 +18,8 @@ from gateway.coordination.interface import Admission, CircuitState, Kind, Sympto
 from gateway.coordination.policy import CircuitPolicy
 
 log = logging.getLogger("gateway.coordination")
+
+GO = Admission(Verdict.GO)
 
 
 @dataclass(slots=True)
@@ -34,13 +37,13 @@ class Circuits:
     def __init__(self, policy: CircuitPolicy, clock: Callable[[], float]) -> None:
         self.policy = policy
         self._clock = clock
-        self._circuits: dict[tuple[str, Kind], _Circuit] = {}
+        self._circuits: defaultdict[tuple[str, Kind], _Circuit] = defaultdict(_Circuit)
 
     def admit(self, name: str, kind: Kind) -> Admission:
-        circuit = self._of(name, kind)
-        now = self._clock()
+        circuit = self._circuits[name, kind]
         if circuit.next_probe is None:
-            return Admission(Verdict.GO)
+            return GO
+        now = self._clock()
         if now < circuit.next_probe:
             return Admission(Verdict.STOP, circuit.next_probe - now)
         circuit.next_probe = now + self.policy.interval
@@ -48,7 +51,7 @@ class Circuits:
         return Admission(Verdict.PROBE)
 
     def record(self, name: str, kind: Kind, symptom: Symptom, probe: bool) -> None:
-        circuit = self._of(name, kind)
+        circuit = self._circuits[name, kind]
         was_closed = circuit.next_probe is None
         if was_closed:
             self._count(circuit, symptom)
@@ -58,13 +61,10 @@ class Circuits:
             tell(name, kind, CircuitState.OPEN if was_closed else CircuitState.CLOSED)
 
     def state(self, name: str, kind: Kind) -> CircuitState:
-        circuit = self._of(name, kind)
+        circuit = self._circuits[name, kind]
         if circuit.next_probe is None:
             return CircuitState.CLOSED
         return CircuitState.HALF_OPEN if circuit.probing else CircuitState.OPEN
-
-    def _of(self, name: str, kind: Kind) -> _Circuit:
-        return self._circuits.setdefault((name, kind), _Circuit())
 
     def _count(self, circuit: _Circuit, symptom: Symptom) -> None:
         """Closed: what opens it is failures of one sort in a row, however many processes saw them."""

@@ -196,11 +196,11 @@ class Connection:
             await self.forget_reads()
 
     def _count(self, call: Call[Any], outcome: Outcome[Any]) -> None:
-        metrics.upstream_calls.labels(self.name, call.operation, type(outcome).__name__.lower()).inc()
+        metrics.series(metrics.upstream_calls, self.name, call.operation, type(outcome).__name__.lower()).inc()
         if isinstance(outcome, Answered):
             seen = outcome.result.items if isinstance(outcome.result, Page) else [outcome.result]
             unknown = sum(isinstance(item, Payout) and item.status is PayoutStatus.UNKNOWN for item in seen)
-            metrics.unknown_statuses.labels(self.name).inc(unknown)
+            metrics.series(metrics.unknown_statuses, self.name).inc(unknown)
 
     def _learn(self, outcome: Outcome[Any]) -> None:
         refused = outcome.refusal.kind if isinstance(outcome, Refused) else None

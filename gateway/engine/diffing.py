@@ -135,7 +135,7 @@ def way(config: Config, caller: Caller | None, route: Route | None, ask: Ask) ->
         return "refused: no such key"
     if route is None:
         return "refused: no route"
-    found = ways(config, route, caller, ask)
+    found = ways(config, route, caller, ask).shares()
     total = sum(weight for weight, _ in found)
     told = []
     for weight, routing in found:

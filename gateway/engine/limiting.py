@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Literal
 
 from gateway.config import Config, Limits
@@ -32,12 +32,9 @@ class Limiter:
         holder = self.holders.get(f"connection {name}")
         return [holder] if holder else []
 
-    def rated(self, operation: Operation) -> bool:
-        return any(holder.limits.rate for holder in self.of(operation))
-
-    async def take(self, operation: Operation) -> None:
-        """Takes the write's place in each rate. Raises OverLimit."""
-        for holder in self.of(operation):
+    async def take(self, holders: Sequence[Holder]) -> None:
+        """Takes a write's place in each rate. Raises OverLimit."""
+        for holder in holders:
             rate = holder.limits.rate
             wait = await self.coordination.take(bucket(holder)) if rate else 0.0
             if rate and wait > 0:

@@ -6,8 +6,11 @@ what may have been executed is never sent again unless repeating is harmless or 
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from gateway.operation import Operation, Reason, State, Step
 from gateway.upstream import Answered, Contradicted, NotSent, Outcome, Refused, Unclear
@@ -36,8 +39,7 @@ REFUSED_FOR = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Verdict:
+class Verdict(Struct, frozen=True):
     """What becomes of an operation, and what the gateway does next by itself, `delay` seconds from now."""
 
     state: State

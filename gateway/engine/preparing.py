@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Sequence
 from typing import Any
-from uuid import uuid4
 
 import msgspec
 
@@ -55,4 +55,4 @@ def prepared(intent: Intent, call: Call[Any], version: str, policies: Sequence[A
 
 def new_id(now: int) -> str:
     """An id that grows with time: 48 bits of milliseconds, then random."""
-    return f"op_{now:012x}{uuid4().hex[:20]}"
+    return f"op_{now:012x}{secrets.token_hex(10)}"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import msgspec
 
@@ -14,6 +14,25 @@ from gateway.keys import Caller
 from gateway.operation import Candidate, Routing
 from gateway.plugins import offers
 from providers.sdk import FieldRefused, PayeeAccount
+
+
+class Ways(msgspec.Struct, frozen=True):
+    """How calls of one sort go by a route, by the target that takes them. Without weights the first target does."""
+
+    routings: dict[str | None, Routing]
+    weights: dict[str, int]
+
+    def of(self, payee: str | None) -> Routing:
+        """The way of a payee. A call that has none goes to the first target."""
+        if self.weights and payee is not None:
+            return self.routings[by_weight(self.weights, payee)]
+        return next(iter(self.routings.values()))
+
+    def shares(self) -> list[tuple[int, Routing]]:
+        """All ways, whoever the payee is, each with its weight."""
+        if self.weights:
+            return [(weight, self.routings[first]) for first, weight in self.weights.items()]
+        return [(1, self.of(None))]
 
 
 def ask_of(caller: Caller, operation: str, body: CreateBody | None = None) -> Ask:
@@ -42,24 +61,20 @@ def account_of(payee: PayeeAccount) -> str:
     return payee.iban or f"{payee.sort_code}/{payee.account_number}"
 
 
-def place(config: Config, caller: Caller, ask: Ask) -> Routing:
+def ways(config: Config, route: Route, caller: Caller, ask: Ask) -> Ways:
+    """All ways by a route. Of the call only the operation and the currency count, of the caller what it may use."""
+    able = _able(config, route, caller, ask)
+    firsts: Sequence[str | None] = able or [None]
+    routings = {first: _routed(config, route, caller, ask, first) for first in firsts}
+    return Ways(routings, {name: weight for name, weight in route.weights.items() if name in able and weight > 0})
+
+
+def place(config: Config, caller: Caller, ask: Ask, by: Callable[[Config, Route, Caller, Ask], Ways] = ways) -> Routing:
     """Where a call goes that names no connection. Nothing is `taken` where nobody takes it."""
-    route = next((route for route in config.routes if mismatch(route.when, ask) is None), None)
-    if route is None:
-        return Routing(rule="no route matches")
-    able = _able(config, route, caller, ask)
-    weights = _weights(route, able)
-    first = by_weight(weights, ask.payee) if weights and ask.payee is not None else next(iter(able), None)
-    return _routed(config, route, caller, ask, first)
-
-
-def ways(config: Config, route: Route, caller: Caller, ask: Ask) -> list[tuple[int, Routing]]:
-    """All ways that such calls go by a route, whoever the payee is, each with its weight."""
-    able = _able(config, route, caller, ask)
-    weights = _weights(route, able)
-    if weights:
-        return [(weight, _routed(config, route, caller, ask, first)) for first, weight in weights.items()]
-    return [(1, _routed(config, route, caller, ask, next(iter(able), None)))]
+    for route in config.routes:
+        if mismatch(route.when, ask) is None:
+            return by(config, route, caller, ask).of(ask.payee)
+    return Routing(rule="no route matches")
 
 
 def place_at(config: Config, name: str, ask: Ask) -> Routing:
@@ -73,10 +88,6 @@ def place_at(config: Config, name: str, ask: Ask) -> Routing:
 def _able(config: Config, route: Route, caller: Caller, ask: Ask) -> list[str]:
     """The targets that could take a call like this, whatever their state."""
     return [name for name in route.targets if caller.may_use(name) and obstacle(config, name, ask) is None]
-
-
-def _weights(route: Route, able: Sequence[str]) -> dict[str, int]:
-    return {name: weight for name, weight in route.weights.items() if name in able and weight > 0}
 
 
 def _routed(config: Config, route: Route, caller: Caller, ask: Ask, first: str | None) -> Routing:

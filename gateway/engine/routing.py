@@ -8,10 +8,11 @@ from gateway.config import Ask, Config, Route
 from gateway.engine.connection import Connection
 from gateway.engine.errors import ConnectionHeld, NoRoute, UnknownConnection
 from gateway.engine.intent import CreateBody
-from gateway.engine.routes import ask_of, obstacle, place, place_at
+from gateway.engine.routes import Ways, ask_of, obstacle, place, place_at, ways
 from gateway.keys import Caller
 from gateway.operation import Routing
 
+WAYS_MOST = 1000  # that are kept: callers choose the currency
 ADVICE = "name a connection, or add a route to the config"
 
 
@@ -22,6 +23,7 @@ class Router:
         self.config = config
         self.connections = connections
         self.version = config.version
+        self._known: dict[tuple[object, ...], Ways] = {}
 
     def named(self, caller: Caller, name: str) -> Connection:
         """A connection by name. Raises UnknownConnection, also for one that this key may not use."""
@@ -39,7 +41,7 @@ class Router:
         if body.connection is not None:
             routing = place_at(self.config, self.named(caller, body.connection).name, ask)
         else:
-            routing = place(self.config, caller, ask)
+            routing = place(self.config, caller, ask, self._ways)
         if routing.taken is None:
             raise refusal(self.config, routing, ask)
         return routing
@@ -67,6 +69,16 @@ class Router:
         if not found or (name is None and len(found) > 1):
             raise NoRoute(f"no route takes {capability}; {ADVICE}")
         return next((item for item in found if capability in item.offers), found[0])
+
+    def _ways(self, config: Config, route: Route, caller: Caller, ask: Ask) -> Ways:
+        """Found once for all calls that go alike."""
+        alike = (route.name, caller.connections, ask.operation, ask.amount and ask.amount.currency)
+        known = self._known.get(alike)
+        if known is None:
+            if len(self._known) >= WAYS_MOST:
+                self._known.clear()
+            known = self._known[alike] = ways(config, route, caller, ask)
+        return known
 
     def _connections(self, caller: Caller, route: Route) -> list[Connection]:
         return [self.connections[name] for name in route.connections if caller.may_use(name)]

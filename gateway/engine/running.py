@@ -12,7 +12,7 @@ import os
 import socket
 import time
 from collections.abc import Callable, Coroutine, Mapping
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import uuid4
 
 import msgspec
@@ -46,6 +46,13 @@ IDLE_SECONDS = 1.0  # how often the journal is asked for what is due
 SEND_WITHIN = 10.0  # seconds from before the `sending` commit in which the send must begin
 
 
+class Settled(NamedTuple):
+    """An operation at rest, or as far as it came. `attempts`: None where only the journal tells them."""
+
+    operation: Operation
+    attempts: list[Attempt] | None = None
+
+
 class Runner:
     """Runs accepted operations of all connections over one journal."""
 
@@ -73,7 +80,8 @@ class Runner:
         self.spare = spare  # the fallbacks of each route, today
         self.clock = clock
         self.owner = f"{socket.gethostname()}:{os.getpid()}:{uuid4().hex[:8]}"
-        self.tasks: dict[str, asyncio.Task[Operation]] = {}
+        self.tasks: dict[str, asyncio.Task[Settled]] = {}
+        self._finished: dict[str, Attempt] = {}  # the first attempt of what is under way, as it was recorded
         self.follows = frozenset(connections)  # whose due operations it takes
         self.working = True
 
@@ -89,11 +97,19 @@ class Runner:
         """The operation as it is accepted: leased, and counted by limits from now on."""
         return msgspec.structs.replace(self.leased(tx, operation), accepted_at=database_now(tx))
 
-    def start(self, operation: Operation, work: Coroutine[Any, Any, Operation]) -> asyncio.Task[Operation]:
-        task = asyncio.ensure_future(work)
+    def start(self, operation: Operation, work: Coroutine[Any, Any, Operation]) -> asyncio.Task[Settled]:
+        task = asyncio.create_task(self._settled(operation.id, work))
         self.tasks[operation.id] = task
         task.add_done_callback(lambda done: self._done(operation.id, done))
         return task
+
+    async def _settled(self, id: str, work: Coroutine[Any, Any, Operation]) -> Settled:
+        """What comes of the work, with the operation's attempt if there was no other."""
+        try:
+            operation = await work
+        finally:
+            first = self._finished.pop(id, None)
+        return Settled(operation, [first] if first and operation.attempts == 1 else None)
 
     async def send(self, operation: Operation, call: Call[Any], before: float) -> Operation:
         """Sends an operation whose `sending` is committed, and goes on to its next rest.
@@ -223,6 +239,8 @@ class Runner:
         if not await self.store.write(commit):
             log.warning("operation %s has moved on; this result is kept as evidence only", after.id)
             return await self.store.read(lambda tx: find(tx, after.tenant, after.id)) or operation
+        if attempt is not None and attempt.number == 1:
+            self._finished[after.id] = attempt
         await self._tell(after, verdict)
         return msgspec.structs.replace(after, fence=after.fence + 1)
 
@@ -241,7 +259,7 @@ class Runner:
         if tasks:
             await asyncio.wait(tasks)
 
-    async def _take_due(self) -> list[asyncio.Task[Operation]]:
+    async def _take_due(self) -> list[asyncio.Task[Settled]]:
         lease = self.knobs.lease * 1000
         taken = await self.store.write(lambda tx: claim_due(tx, self.owner, CLAIM_MOST, lease, self.follows))
         return [self.start(item.operation, self._go_on(item)) for item in taken]
@@ -258,7 +276,7 @@ class Runner:
         if self.tasks:
             await asyncio.wait(self.tasks.values(), timeout=seconds)
 
-    def _done(self, id: str, task: asyncio.Task[Operation]) -> None:
+    def _done(self, id: str, task: asyncio.Task[Settled]) -> None:
         if self.tasks.get(id) is task:
             del self.tasks[id]
         if not task.cancelled() and task.exception() is not None:
@@ -267,7 +285,7 @@ class Runner:
 
     async def _tell(self, operation: Operation, verdict: Verdict) -> None:
         await self.coordination.wake(NEWS, operation.id)
-        metrics.operations.labels(operation.connection, operation.action, operation.state).inc()
+        metrics.series(metrics.operations, operation.connection, operation.action, operation.state).inc()
         if verdict.alarm:
             metrics.alarms.labels(operation.connection, operation.reason).inc()
             log.error("operation %s needs a person: %s %s", operation.id, operation.reason, operation.detail)
@@ -324,7 +342,7 @@ def _finished(operation: Operation, outcome: Outcome[Any], now: int) -> Attempt:
     return Attempt(
         operation=operation.id,
         number=operation.attempts,
-        started_at=now - seen.milliseconds,
+        started_at=operation.sent_at,
         finished_at=now,
         sent=seen.started,
         http_status=seen.status,

@@ -16,7 +16,7 @@ from gateway.engine.intent import CreateBody, Intent, call_of, fingerprint, inte
 from gateway.engine.machine import REFUSED_FOR
 from gateway.engine.preparing import prepared
 from gateway.engine.routing import Router
-from gateway.engine.running import NEWS, Runner, send_before
+from gateway.engine.running import NEWS, Runner, Settled, send_before
 from gateway.keys import Caller
 from gateway.operation import Attempt, Operation, Routing, State, Step
 from gateway.store.journal import Accepted, JournalUnavailable, Transaction, accept, find, find_by_key
@@ -125,7 +125,7 @@ class Writer:
                 self.runner.start(operation, self.runner.send(operation, single, before))
         return accepted
 
-    async def settle(self, operation: Operation, wait: float) -> Operation:
+    async def settle(self, operation: Operation, wait: float) -> Settled:
         """The operation as it stands when its send has an outcome, or after `wait` seconds, whoever sends it."""
         task = self.runner.tasks.get(operation.id)
         if task is not None and wait > 0:
@@ -133,9 +133,9 @@ class Writer:
             if task.done() and not task.cancelled() and task.exception() is None:
                 return task.result()
         try:
-            return await self._news_of(operation, 0.0 if task else wait)
+            return Settled(await self._news_of(operation, 0.0 if task else wait))
         except JournalUnavailable:  # it is accepted, and perhaps sent: the caller must not be told otherwise
-            return operation
+            return Settled(operation)
 
     async def _news_of(self, operation: Operation, wait: float) -> Operation:
         """Reads the journal until the operation is no longer being sent by another gateway."""
@@ -155,9 +155,10 @@ class Writer:
         closed = await connection.closed_to(operation.action)
         if self.runner.recovery.why or closed:
             return await self._replay_or_refuse(operation, closed)
-        if self.limiter.rated(operation) and await self._by_key(operation) is None:
-            await self.limiter.take(operation)
-        attempt, holders = None, self.limiter.of(operation)
+        holders = self.limiter.of(operation)
+        if any(holder.limits.rate for holder in holders) and await self._by_key(operation) is None:
+            await self.limiter.take(holders)
+        attempt = None
         if operation.state is State.SENDING:
             attempt = Attempt(operation=operation.id, number=1, started_at=operation.created_at)
 

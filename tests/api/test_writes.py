@@ -48,6 +48,32 @@ async def test_the_same_key_and_request_is_the_same_operation(
     assert len(await stack.executed(connection)) == 1
 
 
+@pytest.mark.parametrize(
+    "fault", [{}, {"fault": "reset"}, {"fault": "status", "status": 404}, {"fault": "status", "status": 500}]
+)
+@pytest.mark.parametrize(("connection", "method", "path", "body", "field"), WRITES)
+async def test_an_answer_tells_the_attempts_that_the_journal_has(
+    stack: Stack, connection: str, method: str, path: str, body: Any, field: str, fault: dict[str, Any]
+) -> None:
+    if fault:
+        await stack.fault(connection, **fault)
+    answer = (await stack.write(method, path, body)).json()
+    for item in answer.get("data", [answer]):
+        told = item["operation"]
+        known = (await stack.call.get(f"/v1/operations/{told['id']}")).json()
+        assert told["attempts"] == known["operation"]["attempts"]
+        assert [attempt["outcome"] is None for attempt in told["attempts"]] == [False]
+
+
+async def test_what_was_just_sent_is_answered_without_asking_the_journal(stack: Stack) -> None:
+    async def unasked(work: Any) -> Any:
+        raise AssertionError("the journal was read")
+
+    stack.gateway.store.read = unasked  # type: ignore[method-assign]
+    done(await stack.write("POST", "/v1/payouts", order()), 201)
+    done(await stack.write("POST", "/v1/payouts/sway:42/complete", {"reference": "TXN-1"}, "key-2"))
+
+
 @pytest.mark.parametrize(("connection", "method", "path", "body", "field"), WRITES)
 async def test_a_key_belongs_to_one_request(
     stack: Stack, connection: str, method: str, path: str, body: Any, field: str

@@ -7,8 +7,10 @@ is removed by replacing one function or turning one switch. The tests name every
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
+
+from msgspec.structs import replace
 
 from gateway.engine import machine
 from gateway.engine.machine import Absent, Differs, Found, LookUp, Verdict

@@ -8,7 +8,9 @@ import pytest
 
 from gateway.config import AmountRange, Config, Connection, Route, Target, When, mismatch
 from gateway.config.matching import Ask
+from gateway.engine.intent import Charge, CreateBody
 from gateway.engine.routes import ask_of, by_weight, country_of, place
+from gateway.engine.routing import WAYS_MOST, Router
 from gateway.keys import Caller
 from gateway.operation import Candidate, Routing
 from providers.sdk import Money, PayeeAccount
@@ -86,6 +88,30 @@ def test_a_closed_target_s_payees_go_to_the_fallback_and_nobody_else_s_move() ->
         ask = Ask(operation="create", payee=f"payee {number}")
         before, after = place(open_, PAYROLL, ask).taken, place(closed, PAYROLL, ask).taken
         assert after == ("c" if before == "b" else before)
+
+
+def test_a_router_sends_each_call_where_the_config_does_however_often_it_is_asked() -> None:
+    euros = Connection(provider="tokenio", base_url="https://euros.example.test", credentials={}, currency="EUR")
+    route = Route("r", (Target("euros", 1), Target("a", 1)), fallback=("b",))
+    config = config_of(route, euros=euros, a=BANK, b=BANK)
+    router = Router(config, {})
+    for caller in (PAYROLL, Caller("bound", "default", frozenset(), frozenset({"a", "euros"}))) * 2:
+        for number in range(20):
+            for currency in ("EUR", "GBP"):
+                body = _body(currency, f"{number:08}")
+                assert router.create(caller, body) == place(config, caller, ask_of(caller, "create", body))
+
+
+def test_what_a_router_keeps_is_bounded_whatever_callers_ask_for() -> None:
+    router = Router(config_of(Route("r", ("a",))), {})
+    for number in range(2 * WAYS_MOST):
+        router.create(PAYROLL, _body(f"X{number}"))
+    assert 0 < len(router._known) <= WAYS_MOST
+
+
+def _body(currency: str, account: str = "31926819") -> CreateBody:
+    payee = PayeeAccount(name="Test", account_number=account, sort_code="601613")
+    return CreateBody(reference="r", amount=Charge(currency, 500), payee=payee, description="Test")
 
 
 def _draining() -> Connection:
