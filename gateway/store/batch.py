@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any, Protocol
 
-from gateway.store.journal import Dialect, JournalUnavailable, Row, StatementRefused, Transaction
+from gateway.store.journal import Dialect, JournalUnavailable, PutOff, Row, StatementRefused, Transaction
 
 LONE_TRIES = 5  # of a function that keeps losing to other transactions
 
@@ -33,18 +33,23 @@ class Purpose(Enum):
 
 
 class Session(Protocol):
-    """One connection, used by one thread at a time. Its `execute` raises Contended, Broken or StatementRefused."""
+    """One connection, used by one thread at a time. Its statements raise Contended, Broken or StatementRefused."""
 
     @property
     def dialect(self) -> Dialect: ...
 
     def execute(self, sql: str, parameters: Sequence[Any] = ()) -> list[Row]: ...
 
+    def execute_many(self, sql: str, rows: Sequence[Sequence[Any]]) -> None: ...
+
     def begin(self, purpose: Purpose, before: float) -> None:
         """Begins a transaction; connects first if it must, until `before` (monotonic). Raises Broken."""
 
     def wait_little(self) -> None:
         """From here on the transaction gives up on a lock soon: others may be waiting for what it holds."""
+
+    def whole(self) -> bool:
+        """A transaction is under way that nothing has spoilt: its commit may be asked for."""
 
     def commit(self) -> None:
         """Raises Broken: then nobody knows whether it happened."""
@@ -56,6 +61,30 @@ class Session(Protocol):
         """The connection is gone; the next `begin` makes another."""
 
     def close(self) -> None: ...
+
+
+class Lent:
+    """The transaction as functions see it. Those that share one share its clock, and what they put off."""
+
+    def __init__(self, session: Session) -> None:
+        self.dialect = session.dialect
+        self.execute = session.execute
+        self.execute_many = session.execute_many
+        self._now: int | None = None
+        self._later: dict[PutOff, list[Any]] = {}
+
+    def now(self) -> int:
+        if self._now is None:
+            self._now = int(self.execute(f"SELECT {self.dialect.now}")[0][0])
+        return self._now
+
+    def later(self, write: PutOff, item: Any) -> None:
+        self._later.setdefault(write, []).append(item)
+
+    def finish(self) -> None:
+        """Writes what was put off."""
+        for write, items in self._later.items():
+            write(self, items)
 
 
 @dataclass(slots=True, eq=False)
@@ -70,7 +99,10 @@ class Job:
     error: BaseException | None = None
 
     def run(self, session: Session) -> None:
-        self.result = self.work(session)
+        """By itself: what it puts off is written at its own end."""
+        tx = Lent(session)
+        self.result = self.work(tx)
+        tx.finish()
 
     def fail(self, error: BaseException) -> None:
         """Each job gets an error of its own: a shared one would gather the tracebacks of all who await it."""
@@ -89,9 +121,9 @@ class Job:
 
 
 def run_together(session: Session, jobs: Sequence[Job], before: float) -> bool:
-    """Runs each job in a savepoint, all under one commit, up to the first that would have to wait for a lock.
+    """Runs all jobs under one commit. Where one fails, all are run again, and none is at its neighbours' mercy.
 
-    That one and the rest run alone: who waits should hold nothing that others wait for. False where it came to that.
+    False where it came to waiting for others' locks.
     """
     if len(jobs) == 1:
         run_alone(session, jobs[0], before)
@@ -101,8 +133,35 @@ def run_together(session: Session, jobs: Sequence[Job], before: float) -> bool:
     except Broken as error:
         fail_all(jobs, error)
         return True
-    ran = _run_until_contended(session, jobs)
-    _commit(session, jobs[:ran])
+    try:
+        _run_as_one(session, jobs)
+    except BaseException:  # whose it is shows when each has a savepoint
+        session.rollback()
+        return _run_in_savepoints(session, jobs, before)
+    _commit(session, jobs)
+    return True
+
+
+def _run_as_one(session: Session, jobs: Sequence[Job]) -> None:
+    tx = Lent(session)
+    for number, job in enumerate(jobs):
+        job.result = job.work(tx)
+        if number == 0:
+            session.wait_little()
+    tx.finish()
+    if not session.whole():  # a job has swallowed its error
+        raise Broken("the transaction was not whole at its end")
+
+
+def _run_in_savepoints(session: Session, jobs: Sequence[Job], before: float) -> bool:
+    """Runs each job in a savepoint, all under one commit, up to the first that would have to wait for a lock.
+
+    That one and the rest run alone: who waits should hold nothing that others wait for. False where it came to that.
+    """
+    ran = 0
+    if not session.lost():
+        ran = _run_until_contended(session, jobs, before)
+        _commit(session, jobs[:ran])
     _run_each_alone(session, jobs[ran:], before)
     return ran == len(jobs)
 
@@ -159,10 +218,11 @@ def _read(session: Session, job: Job, before: float) -> None:
             return
 
 
-def _run_until_contended(session: Session, jobs: Sequence[Job]) -> int:
+def _run_until_contended(session: Session, jobs: Sequence[Job], before: float) -> int:
     """How many ran; the transaction holds what they wrote, or is rolled back where none counts."""
     ran = 0
     try:
+        session.begin(Purpose.TOGETHER, before)
         for job in jobs:
             if not _ran_beside_others(session, job):
                 break

@@ -78,6 +78,21 @@ class Transaction(Protocol):
 
     def execute(self, sql: str, parameters: Sequence[Any] = ()) -> list[Row]: ...
 
+    def execute_many(self, sql: str, rows: Sequence[Sequence[Any]]) -> None:
+        """One statement for many rows, which returns none."""
+
+    def now(self) -> int:
+        """The database's clock in milliseconds of the epoch, as it stood when the transaction first asked."""
+
+    def later(self, write: PutOff, item: Any) -> None:
+        """Puts a statement off to the transaction's end, where `write` gets its items of all who share the commit.
+
+        The functions run in the order in which they were first named: what one writes must not build on a later one.
+        """
+
+
+PutOff = Callable[[Transaction, list[Any]], None]
+
 
 class Store(Protocol):
     """One journal engine. `write` runs the function in a transaction that is durable when it returns.
@@ -100,22 +115,34 @@ class Accepted:
     replayed: bool
 
 
+def _json(value: Any) -> str:
+    return msgspec.json.encode(value).decode()
+
+
 COLUMNS = tuple(field.name for field in msgspec.structs.fields(Operation))
 # msgspec 0.22 gathers what it knows of a type at its first use; two threads that do so at once crash the process.
 _GATHERED = msgspec.json.Decoder(Operation), msgspec.json.Decoder(Payout)
 _COLUMN_LIST = ", ".join(COLUMNS)
 _MARKS = ", ".join("?" for _ in COLUMNS)
-_WORDS = ("effect", "state", "reason", "step")
-_JSON = ("carried", "decisions", "payout", "approval", "routing")
-_INSERT = f"INSERT INTO operation ({_COLUMN_LIST}) VALUES ({_MARKS}) ON CONFLICT DO NOTHING RETURNING id"  # noqa: S608
+_ENCODED: tuple[tuple[int, Callable[[Any], Any]], ...] = (
+    *((COLUMNS.index(name), str) for name in ("effect", "state", "reason", "step")),
+    *((COLUMNS.index(name), _json) for name in ("carried", "decisions", "payout", "approval", "routing")),
+    *((COLUMNS.index(name), int) for name in ("acknowledged", "pinned")),
+)
+# Any other item of a bulk call shows what the key was given for.
+_INSERT = (
+    f"INSERT INTO operation ({_COLUMN_LIST}) SELECT {_MARKS}"  # noqa: S608
+    " WHERE (SELECT fingerprint <> ? FROM operation WHERE tenant = ? AND key = ? LIMIT 1) IS NOT TRUE"
+    " ON CONFLICT DO NOTHING RETURNING id"
+)
 # What was asked never changes, nor do the indexes over it.
 _ASKED = (
     "id", "tenant", "maker", "key", "item", "fingerprint", "action", "kind", "request", "reference", "currency",
     "minor_units", "payee", "created_at",
 )  # fmt: skip
-_CHANGES = tuple(name for name in COLUMNS if name not in (*_ASKED, "fence"))
+_CHANGES = tuple(place for place, name in enumerate(COLUMNS) if name not in (*_ASKED, "fence"))
 _CHANGE = (
-    f"UPDATE operation SET fence = fence + 1, {', '.join(f'{name} = ?' for name in _CHANGES)}"  # noqa: S608
+    f"UPDATE operation SET fence = fence + 1, {', '.join(f'{COLUMNS[place]} = ?' for place in _CHANGES)}"  # noqa: S608
     " WHERE id = ? AND fence = ? RETURNING id"
 )
 _OPEN_STATES = ", ".join(f"'{state}'" for state in sorted(OPEN))
@@ -123,14 +150,12 @@ _OPEN_STATES = ", ".join(f"'{state}'" for state in sorted(OPEN))
 _RANK = {"reopen": 0, "approve": 1, "process": 2, "complete": 3, "fail": 3}
 
 
-def to_row(operation: Operation) -> dict[str, Any]:
-    """Every column's value as a database takes it."""
-    row = dict(zip(COLUMNS, msgspec.structs.astuple(operation), strict=True))
-    for name in _WORDS:
-        row[name] = None if row[name] is None else str(row[name])
-    for name in _JSON:
-        row[name] = None if row[name] is None else msgspec.json.encode(row[name]).decode()
-    row["acknowledged"], row["pinned"] = int(operation.acknowledged), int(operation.pinned)
+def to_row(operation: Operation) -> list[Any]:
+    """Every column's value as a database takes it, in the order of COLUMNS."""
+    row = list(msgspec.structs.astuple(operation))
+    for place, encoded in _ENCODED:
+        if row[place] is not None:
+            row[place] = encoded(row[place])
     return row
 
 
@@ -148,8 +173,7 @@ def from_row(row: Row) -> Operation:
 
 def now(tx: Transaction) -> int:
     """The one clock that all gateways share."""
-    milliseconds: int = tx.execute(f"SELECT {tx.dialect.now}")[0][0]
-    return milliseconds
+    return tx.now()
 
 
 def accept(tx: Transaction, operation: Operation, attempt: Attempt | None) -> Accepted:
@@ -157,16 +181,14 @@ def accept(tx: Transaction, operation: Operation, attempt: Attempt | None) -> Ac
 
     Raises KeyReused, DuplicateReference, PayoutBusy, WouldContradict.
     """
-    earlier = _replayed(tx, operation)
-    if earlier is not None:
-        return earlier
-    _refuse_contradiction(tx, operation)
-    if not tx.execute(_INSERT, list(to_row(operation).values())):
-        earlier = _replayed(tx, operation)  # another gateway committed the same key meanwhile
+    if not tx.execute(_INSERT, [*to_row(operation), operation.fingerprint, operation.tenant, operation.key]):
+        earlier = _replayed(tx, operation)
         if earlier is not None:
             return earlier
+        _refuse_contradiction(tx, operation)
         raise _in_the_way(tx, operation)
-    _refuse_contradiction(tx, operation)  # again: another gateway's write may have succeeded just before ours was open
+    # Only now: another gateway's write may have succeeded just before ours was open.
+    _refuse_contradiction(tx, operation)
     if attempt is not None:
         add_attempt(tx, attempt)
     return Accepted(operation, replayed=False)
@@ -221,10 +243,11 @@ def _in_the_way(tx: Transaction, operation: Operation) -> JournalError:
 
 
 def add_attempt(tx: Transaction, attempt: Attempt) -> None:
-    tx.execute(
-        "INSERT INTO attempt (operation, number, started_at) VALUES (?, ?, ?)",
-        (attempt.operation, attempt.number, attempt.started_at),
-    )
+    tx.later(_add_attempts, (attempt.operation, attempt.number, attempt.started_at))
+
+
+def _add_attempts(tx: Transaction, rows: list[Row]) -> None:
+    tx.execute_many("INSERT INTO attempt (operation, number, started_at) VALUES (?, ?, ?)", rows)
 
 
 def claim(tx: Transaction, operation: Operation, attempt: Attempt | None) -> bool:
@@ -251,30 +274,32 @@ def claim(tx: Transaction, operation: Operation, attempt: Attempt | None) -> boo
 def record(tx: Transaction, operation: Operation, attempt: Attempt | None, seen: Observation | None) -> bool:
     """Writes an outcome and moves the fence on, if it still holds; evidence is kept in any case."""
     if attempt is not None:
-        tx.execute(
-            "UPDATE attempt SET finished_at = ?, sent = ?, http_status = ?, outcome = ?, detail = ?"
-            " WHERE operation = ? AND number = ?",
-            (
-                attempt.finished_at,
-                int(bool(attempt.sent)),
-                attempt.http_status,
-                attempt.outcome,
-                attempt.detail,
-                attempt.operation,
-                attempt.number,
-            ),
-        )
+        _finish_attempt(tx, attempt)
     if seen is not None:
         observe(tx, seen)
     row = to_row(operation)
     return bool(tx.execute(_CHANGE, [*map(row.__getitem__, _CHANGES), operation.id, operation.fence]))
 
 
-def observe(tx: Transaction, seen: Observation) -> None:
-    tx.execute(
-        "INSERT INTO observation (connection, target, at, source, payout) VALUES (?, ?, ?, ?, ?)",
-        (seen.connection, seen.target, seen.at, seen.source, msgspec.json.encode(seen.payout).decode()),
+def _finish_attempt(tx: Transaction, attempt: Attempt) -> None:
+    seen = (attempt.finished_at, int(bool(attempt.sent)), attempt.http_status, attempt.outcome, attempt.detail)
+    tx.later(_finish_attempts, (*seen, attempt.operation, attempt.number))
+
+
+def _finish_attempts(tx: Transaction, rows: list[Row]) -> None:
+    tx.execute_many(
+        "UPDATE attempt SET finished_at = ?, sent = ?, http_status = ?, outcome = ?, detail = ?"
+        " WHERE operation = ? AND number = ?",
+        rows,
     )
+
+
+def observe(tx: Transaction, seen: Observation) -> None:
+    tx.later(_observe, (seen.connection, seen.target, seen.at, seen.source, _json(seen.payout)))
+
+
+def _observe(tx: Transaction, rows: list[Row]) -> None:
+    tx.execute_many("INSERT INTO observation (connection, target, at, source, payout) VALUES (?, ?, ?, ?, ?)", rows)
 
 
 def last_observation(tx: Transaction, connection: str, target: str) -> Observation | None:

@@ -117,6 +117,15 @@ class Session:
     def execute(self, sql: str, parameters: Sequence[Any] = ()) -> list[Row]:
         return self._run(translated(sql), parameters) if parameters else self._run(sql, None)
 
+    def execute_many(self, sql: str, rows: Sequence[Sequence[Any]]) -> None:
+        """Psycopg sends all of them before it waits for the answers."""
+        if self._connection is None:
+            raise Broken("there is no connection to PostgreSQL")
+        try:
+            self._connection.cursor().executemany(translated(sql), rows)
+        except psycopg.Error as error:
+            raise self._noun(error) from None
+
     def begin(self, purpose: Purpose, before: float) -> None:
         if not self.lost():
             try:
@@ -136,9 +145,11 @@ class Session:
     def wait_little(self) -> None:
         self._run("SET LOCAL lock_timeout = '100ms'", None)
 
+    def whole(self) -> bool:
+        return self._status() is TransactionStatus.INTRANS
+
     def commit(self) -> None:
-        connection = self._connection
-        if connection is None or connection.info.transaction_status is not TransactionStatus.INTRANS:
+        if not self.whole():
             raise Broken("the transaction was not whole at its commit")  # COMMIT would roll back, and say nothing
         try:
             self._run("COMMIT", None)

@@ -9,7 +9,7 @@ import time
 from importlib.resources import files
 
 from gateway.store.batch import Broken, Contended, Purpose, Session
-from gateway.store.journal import JournalError, JournalRefused, StatementRefused, Transaction
+from gateway.store.journal import JournalError, JournalRefused, StatementRefused
 
 FOLDER = files("gateway.store").joinpath("migrations")
 LATEST = max(int(file.name[:4]) for file in FOLDER.iterdir() if file.name.endswith(".sql"))
@@ -22,10 +22,10 @@ def migrate(session: Session, latest: int = LATEST) -> None:
         pass
 
 
-def require_latest(tx: Transaction) -> None:
+def require_latest(session: Session) -> None:
     """For who only reads. Raises JournalRefused."""
     try:
-        version = version_of(tx)
+        version = version_of(session)
     except JournalError as error:
         raise JournalRefused(f"the journal cannot be read: {error}") from None
     _refuse_newer(version, LATEST)
@@ -33,11 +33,11 @@ def require_latest(tx: Transaction) -> None:
         raise JournalRefused(f"the journal has schema {version}, not {LATEST}: start the gateway to migrate it")
 
 
-def version_of(tx: Transaction) -> int:
+def version_of(session: Session) -> int:
     """0: there is no schema yet."""
-    if not tx.execute(tx.dialect.has_table, ("journal_schema",))[0][0]:
+    if not session.execute(session.dialect.has_table, ("journal_schema",))[0][0]:
         return 0
-    return int(tx.execute("SELECT MAX(version) FROM journal_schema")[0][0] or 0)
+    return int(session.execute("SELECT MAX(version) FROM journal_schema")[0][0] or 0)
 
 
 def _migrated(session: Session, latest: int) -> bool:

@@ -31,6 +31,17 @@ DIALECT = Dialect(
     autonumber="INTEGER PRIMARY KEY",
     has_table="SELECT COUNT(*) FROM sqlite_master WHERE type = 'table' AND name = ?",
 )
+_READING = ("query_only = ON",)
+_WRITING = (
+    "journal_mode = WAL",
+    "synchronous = FULL",
+    "fullfsync = ON",
+    "foreign_keys = ON",
+    "temp_store = MEMORY",  # or each statement that may be undone in part opens a file for it
+    "cache_size = -16000",  # KiB: where a key's place is looked up
+    "wal_autocheckpoint = 4000",  # pages: most are written again before that
+)
+STATEMENTS = 512  # apsw forgets the oldest prepared one whenever any is given back, however few there are
 _BEGIN = {
     Purpose.TOGETHER: "BEGIN IMMEDIATE",
     Purpose.ALONE: "BEGIN IMMEDIATE",
@@ -103,10 +114,16 @@ class Session:
             raise Broken("the journal's file is not open")
         try:
             return list(self._connection.execute(sql, tuple(parameters)))
-        except _STATEMENT_ERRORS as error:
-            raise StatementRefused(f"SQLite refused a statement: {type(error).__name__}") from None
         except apsw.Error as error:
-            raise Broken(f"SQLite could not go on: {type(error).__name__}") from None
+            raise _noun(error) from None
+
+    def execute_many(self, sql: str, rows: Sequence[Sequence[Any]]) -> None:
+        if self._connection is None:
+            raise Broken("the journal's file is not open")
+        try:
+            self._connection.executemany(sql, rows)
+        except apsw.Error as error:
+            raise _noun(error) from None
 
     def begin(self, purpose: Purpose, before: float) -> None:
         if self._connection is None:
@@ -119,6 +136,9 @@ class Session:
     def wait_little(self) -> None:
         """There is one writer: nobody waits."""
 
+    def whole(self) -> bool:
+        return self._connection is not None and not self._connection.getautocommit()
+
     def commit(self) -> None:
         try:
             self.execute("COMMIT")
@@ -126,7 +146,7 @@ class Session:
             raise Broken(f"the journal could not commit: {error}") from None
 
     def rollback(self) -> None:
-        if self._connection is None or self._connection.getautocommit():
+        if not self.whole():
             return
         try:
             self.execute("ROLLBACK")
@@ -144,7 +164,7 @@ class Session:
 
     def _opened(self) -> apsw.Connection:
         try:
-            connection = apsw.Connection(str(self._path), flags=self._flags)
+            connection = apsw.Connection(str(self._path), flags=self._flags, statementcachesize=STATEMENTS)
             try:
                 connection.setbusytimeout(BUSY_MS)
                 _set_up(connection, self._path, self._reading)
@@ -156,8 +176,23 @@ class Session:
         return connection
 
 
+def _noun(error: apsw.Error) -> Exception:
+    """The journal's own error. Its text holds no value of a row."""
+    text = type(error).__name__
+    if isinstance(error, _STATEMENT_ERRORS):
+        return StatementRefused(f"SQLite refused a statement: {text}")
+    return Broken(f"SQLite could not go on: {text}")
+
+
 def _set_up(connection: apsw.Connection, path: Path, reading: bool) -> None:
-    pragmas = ["journal_mode = WAL", "synchronous = FULL", "foreign_keys = ON", "fullfsync = ON"]
+    pragmas = [
+        "journal_mode = WAL",
+        "synchronous = FULL",
+        "foreign_keys = ON",
+        "fullfsync = ON",
+        "temp_store = MEMORY",
+        "cache_size = -16000",
+    ]
     if reading:
         pragmas = ["query_only = ON"]
     for pragma in pragmas:

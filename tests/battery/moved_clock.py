@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Any, TypeVar
+from typing import TypeVar
 
-from gateway.store.journal import Row, Store, Transaction
+from gateway.store.journal import Store, Transaction
 
 T = TypeVar("T")
 
@@ -29,11 +29,12 @@ class _Clocked:
     """A transaction at a database whose clock is the lane's."""
 
     def __init__(self, tx: Transaction, clock: Clock) -> None:
-        self._tx = tx
-        self.dialect = replace(tx.dialect, now=str(int(clock() * 1000)))
+        self._now = int(clock() * 1000)
+        self.dialect = replace(tx.dialect, now=str(self._now))
+        self.execute, self.execute_many, self.later = tx.execute, tx.execute_many, tx.later
 
-    def execute(self, sql: str, parameters: Sequence[Any] = ()) -> list[Row]:
-        return self._tx.execute(sql, parameters)
+    def now(self) -> int:
+        return self._now
 
 
 @dataclass

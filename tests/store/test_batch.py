@@ -12,7 +12,7 @@ import pytest
 
 from gateway.store import threads
 from gateway.store.batch import Broken, Contended, Purpose
-from gateway.store.journal import JournalUnavailable, Row
+from gateway.store.journal import JournalUnavailable, Row, StatementRefused, Transaction, now
 from gateway.store.postgres import DIALECT
 from gateway.store.threads import ThreadedStore
 
@@ -26,17 +26,25 @@ class Notes:
 
     def __init__(self) -> None:
         self.taken: list[str] = []
-        self.fails: dict[str, Exception] = {}
+        self.spoilt: list[bool] = []
+        self.answer: list[Row] = []
+        self.fails: dict[str, list[Exception]] = {}
 
     def execute(self, sql: str, parameters: Sequence[Any] = ()) -> list[Row]:
         self._note(sql)
-        return []
+        return self.answer
+
+    def execute_many(self, sql: str, rows: Sequence[Sequence[Any]]) -> None:
+        self._note(f"{sql} {len(rows)}")
 
     def begin(self, purpose: Purpose, before: float) -> None:
         self._note(f"begin {purpose.value}")
 
     def wait_little(self) -> None:
         self._note("wait little")
+
+    def whole(self) -> bool:
+        return not self.spoilt.pop() if self.spoilt else True
 
     def commit(self) -> None:
         self._note("commit")
@@ -52,17 +60,17 @@ class Notes:
 
     def _note(self, text: str) -> None:
         self.taken.append(text)
-        if text in self.fails:
-            raise self.fails.pop(text)
+        if self.fails.get(text):
+            raise self.fails[text].pop(0)
 
 
-async def run(session: Notes, *works: str) -> list[Any]:
-    """Each work is one statement; all wait while the writer is busy with the first."""
+async def run(session: Notes, *works: str | Callable[[Transaction], Any]) -> list[Any]:
+    """Each word is one statement; all wait while the writer is busy with the first."""
     store = ThreadedStore([session], [], 10)
     gate = threading.Event()
     blocker = asyncio.ensure_future(store.write(lambda tx: gate.wait(5)))
     await asyncio.sleep(0.01)
-    waiting = [asyncio.ensure_future(store.write(_saying(work))) for work in works]
+    waiting = [asyncio.ensure_future(store.write(_saying(work) if isinstance(work, str) else work)) for work in works]
     await asyncio.sleep(0)
     gate.set()
     await blocker
@@ -80,6 +88,14 @@ def _saying(text: str) -> Callable[[Any], str]:
     return work
 
 
+def putting_off(item: str) -> Callable[[Transaction], None]:
+    return lambda tx: tx.later(_written, item)
+
+
+def _written(tx: Transaction, items: list[str]) -> None:
+    tx.execute_many("put off", [(item,) for item in items])
+
+
 def kept(session: Notes) -> list[str]:
     return [text for text in session.taken if "SAVEPOINT" not in text]
 
@@ -90,11 +106,67 @@ async def test_those_who_wait_share_a_commit_and_wait_for_locks_only_at_first() 
     assert kept(session) == ["begin together", "a", "wait little", "b", "c", "commit", "close"]
 
 
+async def test_one_who_fails_has_all_run_again_apart_and_is_told_alone() -> None:
+    session = Notes()
+    session.fails["b"] = [StatementRefused("no"), StatementRefused("no")]
+    a, b, c = await run(session, "a", "b", "c")
+    assert (a, type(b), c) == ("a", StatementRefused, "c")
+    assert session.taken == [
+        *("begin together", "a", "wait little", "b", "rollback", "begin together"),
+        *("SAVEPOINT job", "a", "RELEASE SAVEPOINT job", "wait little"),
+        *("SAVEPOINT job", "b", "ROLLBACK TO SAVEPOINT job; RELEASE SAVEPOINT job"),
+        *("SAVEPOINT job", "c", "RELEASE SAVEPOINT job", "commit", "close"),
+    ]
+
+
+async def test_a_job_that_spoils_the_transaction_in_silence_has_all_run_again_apart() -> None:
+    session = Notes()
+    session.spoilt = [True]
+    assert await run(session, "a", "b") == ["a", "b"]
+    assert kept(session) == [
+        *("begin together", "a", "wait little", "b", "rollback"),
+        *("begin together", "a", "wait little", "b", "commit", "close"),
+    ]
+
+
+async def test_what_is_put_off_is_written_once_for_all_who_share_the_commit() -> None:
+    session = Notes()
+    assert await run(session, putting_off("x"), "a", putting_off("y")) == [None, "a", None]
+    assert session.taken == ["begin together", "wait little", "a", "put off 2", "commit", "close"]
+
+
+async def test_who_fails_leaves_nothing_behind_of_what_he_put_off() -> None:
+    session = Notes()
+
+    def fails(tx: Transaction) -> None:
+        putting_off("x")(tx)
+        raise ZeroDivisionError
+
+    assert [type(each) for each in await run(session, fails, putting_off("y"))] == [ZeroDivisionError, type(None)]
+    assert [text for text in session.taken if text.startswith("put off")] == ["put off 1"]
+
+
+async def test_what_cannot_be_written_at_the_end_is_its_own_jobs_failure() -> None:
+    session = Notes()
+    session.fails["put off 2"] = [StatementRefused("no")]
+    session.fails["put off 1"] = [StatementRefused("no")]
+    results = await run(session, putting_off("x"), putting_off("y"))
+    assert [type(each) for each in results] == [StatementRefused, type(None)]
+
+
+async def test_the_databases_clock_is_asked_once_a_transaction() -> None:
+    session = Notes()
+    session.answer = [(7,)]
+    assert await run(session, now, now) == [7, 7]
+    assert [text for text in session.taken if text.startswith("SELECT")] == [f"SELECT {DIALECT.now}"]
+
+
 async def test_who_meets_a_lock_ends_the_sharing_and_goes_on_alone() -> None:
     session = Notes()
-    session.fails["b"] = Contended("a lock")
+    session.fails["b"] = [Contended("a lock"), Contended("a lock")]
     assert await run(session, "a", "b", "c") == ["a", "b", "c"]
     assert kept(session) == [
+        *("begin together", "a", "wait little", "b", "rollback"),
         *("begin together", "a", "wait little", "b", "commit"),
         *("begin alone", "b", "commit", "begin alone", "c", "commit", "close"),
     ]
@@ -102,7 +174,7 @@ async def test_who_meets_a_lock_ends_the_sharing_and_goes_on_alone() -> None:
 
 async def test_a_commit_that_errs_is_told_to_all_who_shared_it_each_with_an_error_of_his_own() -> None:
     session = Notes()
-    session.wait_little = lambda: session.fails.update(commit=Broken("power cut"))  # type: ignore[method-assign]
+    session.wait_little = lambda: session.fails.update(commit=[Broken("power cut")])  # type: ignore[method-assign]
     results = await run(session, "a", "b", "c")
     assert [type(result) for result in results] == [JournalUnavailable] * 3
     assert len({id(result) for result in results}) == 3
@@ -111,9 +183,10 @@ async def test_a_commit_that_errs_is_told_to_all_who_shared_it_each_with_an_erro
 
 async def test_a_transaction_that_breaks_before_its_commit_is_run_again_one_by_one() -> None:
     session = Notes()
-    session.fails["b"] = Broken("disk full")
+    session.fails["b"] = [Broken("disk full"), Broken("disk full")]
     assert await run(session, "a", "b", "c") == ["a", "b", "c"]
     assert kept(session) == [
+        *("begin together", "a", "wait little", "b", "rollback"),
         *("begin together", "a", "wait little", "b", "rollback", "rollback"),
         *("begin alone", "a", "commit", "begin alone", "b", "commit", "begin alone", "c", "commit", "close"),
     ]
@@ -124,7 +197,7 @@ async def test_after_a_lock_was_met_nobody_shares_for_a_while(monkeypatch: pytes
     for seconds in (60.0, 0.0):
         monkeypatch.setattr(threads, "ALONE_SECONDS", seconds)
         session = Notes()
-        session.fails["b"] = Contended("a lock")
+        session.fails["b"] = [Contended("a lock"), Contended("a lock")]
         store = ThreadedStore([session], [], 10)
         for _ in range(2):
             gate = threading.Event()
@@ -136,8 +209,8 @@ async def test_after_a_lock_was_met_nobody_shares_for_a_while(monkeypatch: pytes
             await asyncio.gather(blocker, *waiting)
         shares.append([text for text in session.taken if text.startswith("begin")])
         await store.close()
-    assert shares[0].count("begin together") == 1
-    assert shares[1].count("begin together") == 2
+    assert shares[0].count("begin together") == 2  # as one, then in savepoints
+    assert shares[1].count("begin together") == 3
 
 
 class Away(Notes):

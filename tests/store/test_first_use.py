@@ -18,7 +18,7 @@ operation = Operation(
     id="op_1", tenant="t", maker="m", key="k", fingerprint="f", action="create", kind="payout", connection="bank",
     effect=Effect.CREATE, request="{}", state=State.SENDING, sent_at=1, created_at=1, updated_at=1,
 )
-row, together, read = list(to_row(operation).values()), threading.Barrier(8), []
+row, together, read = to_row(operation), threading.Barrier(8), []
 
 def reads():
     together.wait()

@@ -6,7 +6,7 @@ import pytest
 
 from gateway.operation import Routing
 from gateway.store import schema
-from gateway.store.journal import Transaction, to_row
+from gateway.store.journal import COLUMNS, Transaction, to_row
 from gateway.store.opening import open_store
 from tests.store.records import get, operation
 
@@ -18,7 +18,7 @@ async def test_what_was_journaled_before_stays_where_it_is_and_counts_from_its_m
     journal_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     old = operation()
-    values = {name: value for name, value in to_row(old).items() if name not in LATER}
+    values = {name: value for name, value in zip(COLUMNS, to_row(old), strict=True) if name not in LATER}
 
     def insert(tx: Transaction) -> None:
         marks = ", ".join("?" for _ in values)

@@ -68,7 +68,7 @@ async def test_a_job_that_swallows_a_refused_statement_hurts_nobody_else(store: 
     def swallow(tx: Transaction) -> None:
         accept(tx, careless, attempt(careless))
         with contextlib.suppress(StatementRefused):
-            add_attempt(tx, attempt(careless))
+            tx.execute("SELECT nothing FROM nowhere")
 
     works = [accepting(each) for each in good]
     works[5:5] = [swallow]
