@@ -8,6 +8,7 @@ import logging
 import sys
 from collections.abc import Coroutine
 from datetime import datetime
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -17,12 +18,10 @@ import uvloop
 from rich.console import Console
 from rich.table import Table
 
-from gateway import __version__, configuring
+from gateway import __version__
 from gateway.config import ConfigInvalid
-from gateway.conformance.cli import contracts
 from gateway.coordination import RedisUrlInvalid
 from gateway.keys import SCOPES, hashed, is_whole, new_key
-from gateway.oncall import audit, operations
 from gateway.options import config_option, loaded
 from gateway.plugins import installed
 from gateway.store.journal import JournalRefused
@@ -35,9 +34,29 @@ Examples:
   payout-gateway diff gateway.toml new.toml            which calls go elsewhere
   payout-gateway key new --name payroll --scopes payouts:read,payouts:write
 """
+# The commands that stand elsewhere. They are imported when they are asked for: a gateway that serves needs none.
+ELSEWHERE = {
+    "audit": "gateway.oncall:audit",
+    "check": "gateway.configuring:check",
+    "config-schema": "gateway.configuring:config_schema_command",
+    "contracts": "gateway.conformance.cli:contracts",
+    "diff": "gateway.configuring:diff",
+    "explain": "gateway.configuring:explain_command",
+    "operations": "gateway.oncall:operations",
+    "replay": "gateway.configuring:replay",
+}
 
 
-@click.group(epilog=EXAMPLES, context_settings={"help_option_names": ["-h", "--help"]})
+class _Commands(click.Group):
+    def get_command(self, context: click.Context, name: str) -> click.Command | None:
+        if name not in ELSEWHERE:
+            return super().get_command(context, name)
+        module, _, command = ELSEWHERE[name].partition(":")
+        found: click.Command = getattr(import_module(module), command)
+        return found
+
+
+@click.group(cls=_Commands, epilog=EXAMPLES, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="payout-gateway")
 def main() -> None:
     """One payout API in front of many payout systems."""
@@ -168,11 +187,7 @@ def key_hash() -> None:
     click.echo(hashed(given))
 
 
-main.add_command(operations)
-for command in configuring.COMMANDS:
-    main.add_command(command)
-main.add_command(audit)
-main.add_command(contracts)
+main.commands.update({name: click.Command(name) for name in ELSEWHERE})  # for the list, and what was probably meant
 
 
 def _until_interrupted(work: Coroutine[Any, Any, None]) -> None:

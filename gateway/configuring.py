@@ -267,6 +267,3 @@ def config_schema_command(output: Path | None) -> None:
         click.echo(text, nl=False)
     else:
         output.write_text(text, "utf-8")
-
-
-COMMANDS = (check, diff, explain_command, replay, config_schema_command)

@@ -13,17 +13,10 @@ from redis.backoff import NoBackoff
 
 from gateway.coordination import scripts
 from gateway.coordination.circuits import tell
-from gateway.coordination.interface import Admission, CircuitState, Kind, Look, Symptom, Verdict
+from gateway.coordination.interface import Admission, CircuitState, Kind, Look, RedisUrlInvalid, Symptom, Verdict
 from gateway.coordination.policy import CircuitPolicy, Patience, Rate
 
 CONNECTIONS = 4  # opened ahead: one answers thousands of commands a second
-
-
-class RedisUrlInvalid(ValueError):
-    """Says nothing of the URL itself: it may hold a password."""
-
-    def __init__(self) -> None:
-        super().__init__("is no Redis URL: redis://, rediss:// or unix://")
 
 
 def new_client(url: str, patience: Patience, connections: int) -> Redis:

@@ -72,6 +72,13 @@ class Health:
         return "ok" if self.shared else f"local: {self.why}"
 
 
+class RedisUrlInvalid(ValueError):
+    """Says nothing of the URL itself: it may hold a password."""
+
+    def __init__(self) -> None:
+        super().__init__("is no Redis URL: redis://, rediss:// or unix://")
+
+
 class Coordination(Protocol):
     """What gateways share. No call raises because of Redis or waits for it for long; what is lost costs latency."""
 

@@ -13,7 +13,7 @@ from typing import TypeVar
 
 from gateway.coordination.buckets import bounded
 from gateway.coordination.commands import CONNECTIONS, Commands, new_client
-from gateway.coordination.interface import Admission, CircuitState, Coordination, Health, Kind, Look, Symptom
+from gateway.coordination.interface import Admission, CircuitState, Health, Kind, Look, Symptom
 from gateway.coordination.link import Link, ended
 from gateway.coordination.listener import Listener
 from gateway.coordination.local import LocalCoordination
@@ -21,15 +21,6 @@ from gateway.coordination.policy import Patience, Policy
 from gateway.coordination.topics import Subscription
 
 T = TypeVar("T")
-
-
-async def open_coordination(url: str | None, policy: Policy | None = None) -> Coordination:
-    """What the config asks for. A Redis that does not answer keeps nobody from starting. Raises RedisUrlInvalid."""
-    if url is None:
-        return LocalCoordination(policy)
-    coordination = RedisCoordination(url, policy)
-    await coordination.start()
-    return coordination
 
 
 class RedisCoordination:

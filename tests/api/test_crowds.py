@@ -11,8 +11,9 @@ from typing import Any
 
 import pytest
 
-from gateway.coordination import Patience, RedisCoordination
+from gateway.coordination import Patience
 from gateway.coordination.local import LocalCoordination
+from gateway.coordination.shared import RedisCoordination
 from gateway.engine.service import policy_of
 from tests.api.limited import OTHER, Change, approvals, gbp, limited, of_connection, of_key, paid, pay
 from tests.conftest import Stack

@@ -18,8 +18,8 @@ from gateway.coordination import (
     Patience,
     Policy,
     Rate,
-    RedisCoordination,
 )
+from gateway.coordination.shared import RedisCoordination
 from tests.servers import RedisServer, redis_server, shared_redis
 
 # Short times, so that real clocks need no long waits; Redis' own clock cannot be set by a test.

@@ -8,8 +8,9 @@ from dataclasses import replace
 
 import pytest
 
-from gateway.coordination import Kind, Look, Patience, RedisCoordination, Symptom
+from gateway.coordination import Kind, Look, Patience, Symptom
 from gateway.coordination.commands import CONNECTIONS
+from gateway.coordination.shared import RedisCoordination
 from tests.coordination.conftest import IMPATIENT, POLICY, Gateways, command, until
 from tests.servers import RedisServer
 

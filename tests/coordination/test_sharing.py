@@ -15,12 +15,12 @@ from gateway.coordination import (
     Patience,
     Policy,
     Rate,
-    RedisCoordination,
     RedisUrlInvalid,
     Symptom,
     Verdict,
     open_coordination,
 )
+from gateway.coordination.shared import RedisCoordination
 from tests.coordination.conftest import POLICY, Gateways, command
 from tests.servers import RedisServer
 
