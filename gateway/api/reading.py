@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from functools import cache
 from itertools import islice
 from typing import Any, TypeVar
@@ -77,7 +78,7 @@ async def _raw(request: ApiRequest) -> bytes:
 def _loaded(raw: bytes) -> Any:
     """The body as plain values, to be checked and not used: its numbers may be floats. Raises ApiError."""
     try:
-        return json.loads(raw, object_pairs_hook=_unique)
+        return _READER.decode(raw.decode())
     except (ValueError, RecursionError):
         raise ApiError("malformed_body") from None
 
@@ -88,6 +89,9 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     if len(found) != len(pairs):
         raise ApiError("malformed_body", "an object has the same key twice")
     return found
+
+
+_READER = json.JSONDecoder(object_pairs_hook=_unique)
 
 
 def _faults(instance: Any, kind: Any) -> list[Fault]:
@@ -136,7 +140,7 @@ def _pointer(message: str) -> str:
 
 def parameters(request: ApiRequest, kind: type[T]) -> T:
     """The query string as `kind`. Raises ApiError, naming what is unknown, doubled or out of bounds."""
-    fields = {field.encode_name: field for field in msgspec.structs.fields(kind)}
+    fields = _fields(kind)
     given: dict[str, Any] = {}
     faults: list[Fault] = []
     for name, value in request.query():
@@ -148,10 +152,15 @@ def parameters(request: ApiRequest, kind: type[T]) -> T:
             faults.append(Fault(name, "stands twice"))
         else:
             given[name] = value
-    faults += _convertible(given, fields.values())
-    if faults:
-        raise ApiError("invalid_parameter", errors=faults)
-    return msgspec.convert(given, kind, strict=False)
+    if not faults:
+        with suppress(msgspec.ValidationError):  # it names the first fault only
+            return msgspec.convert(given, kind, strict=False)
+    raise ApiError("invalid_parameter", errors=faults + _convertible(given, fields.values()))
+
+
+@cache
+def _fields(kind: type[msgspec.Struct]) -> dict[str, msgspec.structs.FieldInfo]:
+    return {field.encode_name: field for field in msgspec.structs.fields(kind)}
 
 
 def _convertible(given: dict[str, Any], fields: Iterable[msgspec.structs.FieldInfo]) -> list[Fault]:
