@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import msgspec
-from litestar import Response
 
 from gateway.api.answers import json_answer
 from gateway.api.context import service_of
-from gateway.api.endpoint import ApiRequest, endpoint
+from gateway.api.endpoint import endpoint
+from gateway.api.exchange import Answer, ApiRequest
 
 
 class Reloaded(msgspec.Struct, frozen=True):
@@ -25,7 +25,7 @@ class Reloaded(msgspec.Struct, frozen=True):
     answers={200: Reloaded},
     problems=("config_refused",),
 )
-async def reload_config(request: ApiRequest) -> Response[bytes]:
+async def reload_config(request: ApiRequest) -> Answer:
     service = service_of(request)
     before = service.current.version
     return json_answer(Reloaded((await service.reload()).version, before))

@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
 import msgspec
-from litestar import Response
 
+from gateway.api.exchange import Answer
 from gateway.api.problems import REJECTIONS, ApiError, Problem
 from gateway.coordination import CircuitState
 from gateway.engine.connection import Connection
@@ -433,7 +433,5 @@ def rejection(operation: Operation, answer: OperationAnswer | None = None) -> Ap
     return ApiError(kind, operation.detail, operation=answer)
 
 
-def json_answer(value: Any, status: int = 200, headers: dict[str, str] | None = None) -> Response[bytes]:
-    return Response(
-        msgspec.json.encode(value), status_code=status, media_type="application/json", headers=headers or {}
-    )
+def json_answer(value: Any, status: int = 200, headers: dict[str, str] | None = None) -> Answer:
+    return Answer(msgspec.json.encode(value), status, headers=headers)

@@ -1,4 +1,4 @@
-"""The ASGI application: routes, guard, problems, and the gateway's life."""
+"""The ASGI application: routes, problems, and the gateway's life."""
 
 from __future__ import annotations
 
@@ -8,10 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
-from litestar import Litestar, Response, Router
+from litestar import Litestar
 from litestar.datastructures import State
 from litestar.handlers import HTTPRouteHandler
-from litestar.types import ASGIApp, Receive, Scope, Send
 
 from gateway.api import (
     admin,
@@ -27,11 +26,11 @@ from gateway.api import (
     routes,
     settings,
 )
-from gateway.api.endpoint import ApiRequest, authorise, declared, endpoint
+from gateway.api.endpoint import declared, endpoint
+from gateway.api.exchange import Answer, ApiRequest
 from gateway.api.problems import handle
 from gateway.config import Config
 from gateway.engine.reloading import opened
-from gateway.engine.service import Gateway
 
 MODULES = (payouts, bulk, files, requests, settings, operations, connections, routes, native, admin, health, openapi)
 HANDLERS: list[HTTPRouteHandler] = [handler for module in MODULES for handler in module.HANDLERS]
@@ -46,8 +45,10 @@ def _options() -> list[HTTPRouteHandler]:
 
 
 def _allowing(path: str, methods: str) -> HTTPRouteHandler:
-    async def options(request: ApiRequest) -> Response[None]:
-        return Response(None, status_code=204, headers={"Allow": methods})
+    answer = Answer(b"", 204, None, {"Allow": methods})
+
+    async def options(request: ApiRequest) -> Answer:
+        return answer
 
     return endpoint("OPTIONS", path, scope=None, summary="The methods of this path", answers={204: None})(options)
 
@@ -55,18 +56,6 @@ def _allowing(path: str, methods: str) -> HTTPRouteHandler:
 def document() -> dict[str, Any]:
     """The gateway's OpenAPI document."""
     return openapi.build(HANDLERS)
-
-
-def _by_one_gateway(app: ASGIApp) -> ASGIApp:
-    """A call is answered by the gateway in force when it begins, to its last byte, whatever is reloaded meanwhile."""
-
-    async def answer(scope: Scope, receive: Receive, send: Send) -> None:
-        gateway: Gateway = scope["litestar_app"].state["service"].current
-        scope["state"]["gateway"] = gateway
-        with gateway.uses.one():
-            await app(scope, receive, send)
-
-    return answer
 
 
 def create_app(config: Config, source: Path | None = None) -> Litestar:
@@ -81,13 +70,10 @@ def create_app(config: Config, source: Path | None = None) -> Litestar:
             app.state["service"] = service
             yield
 
-    guarded = Router("/", route_handlers=[*_options(), *HANDLERS], guards=[authorise])
     return Litestar(
-        route_handlers=[guarded, openapi.static_files()],
+        route_handlers=[*_options(), *HANDLERS, openapi.static_files()],
         lifespan=[lifespan],
-        middleware=[_by_one_gateway],
         exception_handlers={Exception: handle},
-        request_max_body_size=config.server.body_limit,
         openapi_config=None,
         logging_config=None,
         state=State({"document": msgspec.json.encode(document())}),

@@ -6,12 +6,12 @@ import asyncio
 from typing import Annotated, Any
 
 import msgspec
-from litestar import Response
 from litestar.handlers import HTTPRouteHandler
 
 from gateway.api.answers import BulkAnswer, BulkItem, json_answer, operation_answer, rejection
 from gateway.api.context import REPLAYED, addressed, gateway_of, known_attempts, shown_payout
-from gateway.api.endpoint import ApiRequest, caller_of, endpoint
+from gateway.api.endpoint import caller_of, endpoint
+from gateway.api.exchange import Answer, ApiRequest
 from gateway.api.payouts import WRITE_PROBLEMS
 from gateway.api.problems import ApiError, Problem, from_error
 from gateway.api.reading import body_of, idempotency_key, wait_of
@@ -35,7 +35,7 @@ class BulkBody(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_f
 
 
 def _bulk(action: str, summary: str) -> HTTPRouteHandler:
-    async def bulk(request: ApiRequest) -> Response[bytes]:
+    async def bulk(request: ApiRequest) -> Answer:
         key = idempotency_key(request)
         body = await body_of(request, BulkBody)
         print_ = fingerprint("POST", f"/v1/payouts/bulk/{action}", body)
@@ -107,7 +107,7 @@ async def _accept(gateway: Gateway, connection: str, action: str, intents: list[
     return [result if isinstance(result, (Accepted, Exception)) else ApiError("internal") for result in results]
 
 
-async def _answer(request: ApiRequest, body: BulkBody, accepted: list[Accepted | Exception]) -> Response[bytes]:
+async def _answer(request: ApiRequest, body: BulkBody, accepted: list[Accepted | Exception]) -> Answer:
     gateway = gateway_of(request)
     loop = asyncio.get_running_loop()
     until = loop.time() + wait_of(request, gateway.config.wait)

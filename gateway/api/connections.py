@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from litestar import Response
-
 from gateway.api.answers import Capability, Circuits, ConnectionAnswer, ConnectionList, Health, json_answer
 from gateway.api.context import gateway_of
-from gateway.api.endpoint import ApiRequest, caller_of, endpoint
+from gateway.api.endpoint import caller_of, endpoint
+from gateway.api.exchange import Answer, ApiRequest
 from gateway.api.payouts import NoParameters
 from gateway.api.reading import parameters
 from gateway.coordination import Kind
@@ -22,7 +21,7 @@ from gateway.engine.connection import Connection
     answers={200: ConnectionList},
     problems=("invalid_parameter",),
 )
-async def get_connections(request: ApiRequest) -> Response[bytes]:
+async def get_connections(request: ApiRequest) -> Answer:
     parameters(request, NoParameters)
     caller, gateway = caller_of(request), gateway_of(request)
     usable = [item for name, item in sorted(gateway.connections.items()) if caller.may_use(name)]

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from litestar import Response
-
 from gateway.api.answers import PayoutAnswer, WriteAnswer, json_answer, operation_answer, rejection, seen_payout
-from gateway.api.endpoint import ApiRequest, caller_of
+from gateway.api.endpoint import caller_of
+from gateway.api.exchange import Answer, ApiRequest
 from gateway.api.problems import ApiError
 from gateway.api.reading import body_of, idempotency_key, wait_of
 from gateway.engine.connection import Connection
@@ -21,14 +20,12 @@ REPLAYED = "Idempotent-Replayed"
 
 
 def service_of(request: ApiRequest) -> Service:
-    found: Service = request.app.state["service"]
-    return found
+    return request.service
 
 
 def gateway_of(request: ApiRequest) -> Gateway:
     """The gateway that answers this call."""
-    found: Gateway = request.scope["state"]["gateway"]
-    return found
+    return request.gateway
 
 
 def addressed(request: ApiRequest, id: str) -> tuple[Connection, str]:
@@ -41,7 +38,7 @@ def addressed(request: ApiRequest, id: str) -> tuple[Connection, str]:
     return connection, native
 
 
-async def write_mark(request: ApiRequest, action: str, kind: Kind, path: str) -> Response[bytes]:
+async def write_mark(request: ApiRequest, action: str, kind: Kind, path: str) -> Answer:
     """A mark on the payout, or the payout request, that the path names. `path` tells it apart from other requests."""
     key = idempotency_key(request)
     body = await body_of(request, Mark, optional=True)
@@ -61,12 +58,12 @@ async def write_mark(request: ApiRequest, action: str, kind: Kind, path: str) ->
     return await write(request, intent)
 
 
-async def write(request: ApiRequest, intent: Intent) -> Response[bytes]:
+async def write(request: ApiRequest, intent: Intent) -> Answer:
     """Accepts a write, and answers it."""
     return await answer_write(request, await gateway_of(request).writer.submit(intent))
 
 
-async def answer_write(request: ApiRequest, accepted: Accepted, created: bool = False) -> Response[bytes]:
+async def answer_write(request: ApiRequest, accepted: Accepted, created: bool = False) -> Answer:
     """Waits as long as the caller wants, and answers with what is proven by then."""
     gateway, replayed = gateway_of(request), accepted.replayed
     settled = await gateway.writer.settle(accepted.operation, wait_of(request, gateway.config.wait))

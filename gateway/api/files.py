@@ -5,12 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 import msgspec
-from litestar import Response
-from litestar.response import Stream
+from litestar.response.streaming import ASGIStreamingResponse
+from litestar.types import ASGIApp
 
 from gateway.api.answers import FiguresAnswer, json_answer
 from gateway.api.context import addressed, gateway_of
-from gateway.api.endpoint import ApiRequest, caller_of, endpoint
+from gateway.api.endpoint import caller_of, endpoint
+from gateway.api.exchange import Answer, ApiRequest
 from gateway.api.payouts import NoParameters
 from gateway.api.reading import parameters
 from gateway.engine.connection import Connection
@@ -31,11 +32,11 @@ def _chosen(request: ApiRequest, capability: str) -> Connection:
     return gateway_of(request).router.one(caller_of(request), capability, asked.connection, asked.route)
 
 
-async def streamed(connection: Connection, call: Call[Any], name: str) -> Stream:
+async def streamed(connection: Connection, call: Call[Any], name: str) -> ASGIApp:
     """A provider's file, passed on as it comes. Their headers do not travel, only the type that we asked for."""
     file = await connection.open(call)
     headers = {"Content-Disposition": f'attachment; filename="{name}"', "X-Content-Type-Options": "nosniff"}
-    return Stream(file.chunks, media_type=call.accept, headers=headers)
+    return ASGIStreamingResponse(iterator=file.chunks, media_type=call.accept, headers=headers)
 
 
 @endpoint(
@@ -47,7 +48,7 @@ async def streamed(connection: Connection, call: Call[Any], name: str) -> Stream
     answers={200: FiguresAnswer},
     problems=READ_PROBLEMS,
 )
-async def get_stats(request: ApiRequest) -> Response[bytes]:
+async def get_stats(request: ApiRequest) -> Answer:
     connection = _chosen(request, "stats")
     figures = await connection.read(connection.provider.stats())
     shown = msgspec.structs.asdict(figures)
@@ -64,7 +65,7 @@ async def get_stats(request: ApiRequest) -> Response[bytes]:
     media="text/csv",
     problems=READ_PROBLEMS,
 )
-async def export_payouts(request: ApiRequest) -> Response[Any]:
+async def export_payouts(request: ApiRequest) -> ASGIApp:
     connection = _chosen(request, "export")
     return await streamed(connection, connection.provider.export(), f"{connection.name}-payouts.csv")
 
@@ -86,7 +87,7 @@ async def export_payouts(request: ApiRequest) -> Response[Any]:
         "provider_failed",
     ),
 )
-async def get_statement(request: ApiRequest) -> Response[Any]:
+async def get_statement(request: ApiRequest) -> ASGIApp:
     parameters(request, NoParameters)
     connection, native = addressed(request, request.path_params["id"])
     connection.require("statement")

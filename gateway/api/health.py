@@ -5,12 +5,12 @@ from __future__ import annotations
 import asyncio
 
 import msgspec
-from litestar import Response
 
 from gateway import __version__, metrics
 from gateway.api.answers import json_answer
 from gateway.api.context import gateway_of, service_of
-from gateway.api.endpoint import ApiRequest, endpoint
+from gateway.api.endpoint import endpoint
+from gateway.api.exchange import Answer, ApiRequest
 from gateway.api.problems import ApiError
 from gateway.coordination import CircuitState
 from gateway.engine.connection import Connection
@@ -47,7 +47,7 @@ class Ready(msgspec.Struct, frozen=True):
 
 
 @endpoint("GET", "/health/live", scope=None, summary="The process runs", answers={200: Live})
-async def get_live(request: ApiRequest) -> Response[bytes]:
+async def get_live(request: ApiRequest) -> Answer:
     return json_answer(Live("ok", __version__))
 
 
@@ -59,7 +59,7 @@ async def get_live(request: ApiRequest) -> Response[bytes]:
     answers={200: Ready},
     problems=("journal_unavailable",),
 )
-async def get_ready(request: ApiRequest) -> Response[bytes]:
+async def get_ready(request: ApiRequest) -> Answer:
     gateway = gateway_of(request)
     try:
         await gateway.store.read(_touch)
@@ -96,10 +96,10 @@ def _touch(tx: Transaction) -> None:
     answers={200: str},
     media="text/plain",
 )
-async def get_metrics(request: ApiRequest) -> Response[bytes]:
+async def get_metrics(request: ApiRequest) -> Answer:
     connections = gateway_of(request).connections
     metrics.show_circuits({name: await item.circuits() for name, item in connections.items()})
-    return Response(metrics.exposition(), media_type="text/plain; version=0.0.4; charset=utf-8")
+    return Answer(metrics.exposition(), media="text/plain; version=0.0.4; charset=utf-8")
 
 
 HANDLERS = [get_live, get_ready, get_metrics]

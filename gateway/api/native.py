@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from litestar import Response
 from litestar.handlers import HTTPRouteHandler
+from litestar.types import ASGIApp
 
 from contracts.document import Document, Operation
 from gateway.api.context import gateway_of
-from gateway.api.endpoint import ApiRequest, caller_of, endpoint, require_scope
+from gateway.api.endpoint import caller_of, endpoint, require_scope
+from gateway.api.exchange import Answer, ApiRequest
 from gateway.api.files import streamed
 from gateway.api.problems import ApiError
 from gateway.engine.connection import Connection
@@ -45,7 +46,7 @@ REFUSES = {
 
 
 def _native(method: str) -> HTTPRouteHandler:
-    async def native(request: ApiRequest) -> Response[Any]:
+    async def native(request: ApiRequest) -> ASGIApp:
         connection = gateway_of(request).router.named(caller_of(request), request.path_params["name"])
         document = contract_of(type(connection.provider))
         if document is None:
@@ -54,7 +55,7 @@ def _native(method: str) -> HTTPRouteHandler:
         operation = _documented(connection, document, method, path)
         if operation.scope in SCOPES:
             require_scope(caller_of(request), operation.scope)
-        query = tuple(request.query_params.multi_items())
+        query = tuple(request.query())
         return await _forward(connection, document, operation, path, query)
 
     native.__name__ = f"native_{method.lower()}"
@@ -99,7 +100,7 @@ def _unified(connection: Connection, operation: Operation) -> str:
 
 async def _forward(
     connection: Connection, document: Document, operation: Operation, path: str, query: tuple[tuple[str, str], ...]
-) -> Response[Any]:
+) -> ASGIApp:
     call: Call[Reply] = Call(
         "GET",
         path,
@@ -117,7 +118,7 @@ async def _forward(
     except Malformed as error:
         raise UpstreamFailed(Unclear(Evidence(True, reply.status, str(error)))) from None
     link = {"Link": reply.headers["link"]} if "link" in reply.headers else {}
-    return Response(body, media_type="application/json", headers=link)
+    return Answer(body, headers=link)
 
 
 def _media(operation: Operation) -> str:

@@ -8,12 +8,12 @@ from importlib.resources import files
 from typing import Any
 
 import msgspec
-from litestar import Response
 from litestar.handlers import HTTPRouteHandler
 from litestar.static_files import create_static_files_router
 
 from gateway import __version__
-from gateway.api.endpoint import ApiRequest, Endpoint, declared, endpoint
+from gateway.api.endpoint import Endpoint, declared, endpoint
+from gateway.api.exchange import Answer, ApiRequest
 from gateway.api.problems import KINDS, MEDIA_TYPE, PREFIX, Problem
 
 DESCRIPTION = """One payout API in front of many payout systems.
@@ -142,13 +142,13 @@ def page(title: str) -> str:
 
 
 @endpoint("GET", "/schema", scope=None, summary="This API's documentation page", answers={200: str}, media="text/html")
-async def get_page(request: ApiRequest) -> Response[str]:
-    return Response(page("payout-gateway"), media_type="text/html")
+async def get_page(request: ApiRequest) -> Answer:
+    return Answer(page("payout-gateway").encode(), media="text/html; charset=utf-8")
 
 
 @endpoint("GET", DOCUMENT_PATH, scope=None, summary="This document", answers={200: Any})
-async def get_document(request: ApiRequest) -> Response[bytes]:
-    return Response(request.app.state["document"], media_type="application/json")
+async def get_document(request: ApiRequest) -> Answer:
+    return Answer(request.scope["litestar_app"].state["document"])
 
 
 def static_files() -> Any:

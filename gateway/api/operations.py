@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Annotated, Literal
 
 import msgspec
-from litestar import Response
 
 from gateway.api.answers import (
     History,
@@ -17,7 +16,8 @@ from gateway.api.answers import (
     recorded,
 )
 from gateway.api.context import addressed, gateway_of, known_attempts, shown_payout
-from gateway.api.endpoint import ApiRequest, caller_of, endpoint
+from gateway.api.endpoint import caller_of, endpoint
+from gateway.api.exchange import Answer, ApiRequest
 from gateway.api.payouts import NoParameters
 from gateway.api.problems import ApiError
 from gateway.api.reading import body_of, parameters, wait_of
@@ -48,7 +48,7 @@ class OperationParameters(msgspec.Struct, frozen=True, kw_only=True):
     answers={200: OperationList},
     problems=("invalid_parameter", "journal_unavailable"),
 )
-async def get_operations(request: ApiRequest) -> Response[bytes]:
+async def get_operations(request: ApiRequest) -> Answer:
     asked, caller = parameters(request, OperationParameters), caller_of(request)
 
     def listed(tx: Transaction) -> list[tuple[Operation, list[Attempt]]]:
@@ -91,7 +91,7 @@ def _listed(tx: Transaction, tenant: str, asked: OperationParameters, connection
     answers={200: WriteAnswer},
     problems=("invalid_parameter", "not_found", "journal_unavailable"),
 )
-async def get_operation(request: ApiRequest) -> Response[bytes]:
+async def get_operation(request: ApiRequest) -> Answer:
     parameters(request, NoParameters)
     return await _decided(request, Settled(await _own(request)))
 
@@ -134,7 +134,7 @@ async def _own(request: ApiRequest) -> Operation:
     return operation
 
 
-async def _decided(request: ApiRequest, settled: Settled) -> Response[bytes]:
+async def _decided(request: ApiRequest, settled: Settled) -> Answer:
     gateway = gateway_of(request)
     shown = operation_answer(settled.operation, await known_attempts(gateway, settled))
     return json_answer(WriteAnswer(operation=shown, payout=shown_payout(gateway, settled.operation)))
@@ -149,7 +149,7 @@ async def _decided(request: ApiRequest, settled: Settled) -> Response[bytes]:
     answers={200: WriteAnswer},
     problems=(*DECISION_PROBLEMS, *BODY_PROBLEMS, "invalid_parameter", "over_limit", "limit_reached"),
 )
-async def approve_operation(request: ApiRequest) -> Response[bytes]:
+async def approve_operation(request: ApiRequest) -> Answer:
     body = await body_of(request, ApproveBody)
     operation, gateway = await _own(request), gateway_of(request)
     approved = await gateway.decisions.approve(operation, caller_of(request).name, body.fingerprint)
@@ -166,7 +166,7 @@ async def approve_operation(request: ApiRequest) -> Response[bytes]:
     answers={200: WriteAnswer},
     problems=(*DECISION_PROBLEMS, *BODY_PROBLEMS),
 )
-async def deny_operation(request: ApiRequest) -> Response[bytes]:
+async def deny_operation(request: ApiRequest) -> Answer:
     body = await body_of(request, DenyBody, optional=True)
     operation = await _own(request)
     denied = await gateway_of(request).decisions.deny(operation, caller_of(request).name, body.note)
@@ -181,7 +181,7 @@ async def deny_operation(request: ApiRequest) -> Response[bytes]:
     answers={200: WriteAnswer},
     problems=DECISION_PROBLEMS,
 )
-async def cancel_operation(request: ApiRequest) -> Response[bytes]:
+async def cancel_operation(request: ApiRequest) -> Answer:
     operation = await _own(request)
     done = await gateway_of(request).decisions.cancel(operation, caller_of(request).name)
     return await _decided(request, Settled(done))
@@ -195,7 +195,7 @@ async def cancel_operation(request: ApiRequest) -> Response[bytes]:
     answers={200: WriteAnswer},
     problems=DECISION_PROBLEMS,
 )
-async def release_operation(request: ApiRequest) -> Response[bytes]:
+async def release_operation(request: ApiRequest) -> Answer:
     operation = await _own(request)
     done = await gateway_of(request).decisions.release(operation, caller_of(request).name)
     return await _decided(request, Settled(done))
@@ -210,7 +210,7 @@ async def release_operation(request: ApiRequest) -> Response[bytes]:
     answers={200: WriteAnswer},
     problems=(*DECISION_PROBLEMS, *BODY_PROBLEMS),
 )
-async def close_operation(request: ApiRequest) -> Response[bytes]:
+async def close_operation(request: ApiRequest) -> Answer:
     body = await body_of(request, CloseBody)
     operation = await _own(request)
     by = caller_of(request).name
@@ -227,7 +227,7 @@ async def close_operation(request: ApiRequest) -> Response[bytes]:
     answers={200: History},
     problems=("invalid_parameter", "payout_not_found", "unknown_connection", "field_refused", "journal_unavailable"),
 )
-async def get_history(request: ApiRequest) -> Response[bytes]:
+async def get_history(request: ApiRequest) -> Answer:
     parameters(request, NoParameters)
     connection, native = addressed(request, request.path_params["id"])
     tenant = caller_of(request).tenant

@@ -7,12 +7,12 @@ from datetime import date
 from typing import Annotated
 
 import msgspec
-from litestar import Response
 from litestar.handlers import HTTPRouteHandler
 
 from gateway.api.answers import PayoutAnswer, PayoutList, WriteAnswer, json_answer, payout_answer
 from gateway.api.context import addressed, answer_write, gateway_of, write_mark
-from gateway.api.endpoint import ApiRequest, caller_of, endpoint
+from gateway.api.endpoint import caller_of, endpoint
+from gateway.api.exchange import Answer, ApiRequest
 from gateway.api.problems import ApiError, Fault
 from gateway.api.reading import body_of, idempotency_key, parameters
 from gateway.engine.connection import Connection
@@ -73,7 +73,7 @@ class NoParameters(msgspec.Struct, frozen=True):
     problems=(*WRITE_PROBLEMS, "duplicate_reference", "no_route"),
     writes=True,
 )
-async def create_payout(request: ApiRequest) -> Response[bytes]:
+async def create_payout(request: ApiRequest) -> Answer:
     key = idempotency_key(request)
     body = await body_of(request, CreateBody)
     refuse_wrong_order(body)
@@ -112,7 +112,7 @@ def _iban_checks(iban: str) -> bool:
     answers={200: PayoutList},
     problems=("invalid_parameter", "unknown_connection", "not_offered", "no_route", "provider_failed"),
 )
-async def list_payouts(request: ApiRequest) -> Response[bytes]:
+async def list_payouts(request: ApiRequest) -> Answer:
     asked = parameters(request, ListParameters)
     connections, omitted = _asked_connections(request, asked, "list_payouts")
     page, seen_at = await _merged_payouts(request, connections, asked)
@@ -225,7 +225,7 @@ async def _merged_payouts(
         "provider_failed",
     ),
 )
-async def get_payout(request: ApiRequest) -> Response[bytes]:
+async def get_payout(request: ApiRequest) -> Answer:
     parameters(request, NoParameters)
     connection, native = addressed(request, request.path_params["id"])
     seen = await gateway_of(request).reader.payout(connection, native, for_caller=True)
@@ -236,7 +236,7 @@ async def get_payout(request: ApiRequest) -> Response[bytes]:
 def _mark(action: str, scope: str, summary: str) -> HTTPRouteHandler:
     path = f"/v1/payouts/{{id}}/{action}"
 
-    async def mark(request: ApiRequest) -> Response[bytes]:
+    async def mark(request: ApiRequest) -> Answer:
         return await write_mark(request, action, "payout", path)
 
     mark.__name__ = f"{action}_payout"

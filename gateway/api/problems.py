@@ -9,7 +9,9 @@ from typing import Any
 import msgspec
 from litestar import Request, Response
 from litestar.exceptions import HTTPException, MethodNotAllowedException
+from litestar.types import HTTPScope
 
+from gateway.api.exchange import Answer
 from gateway.api.limits import LimitShown, shown
 from gateway.engine.errors import (
     ConnectionHeld,
@@ -24,6 +26,7 @@ from gateway.engine.errors import (
 )
 from gateway.engine.listing import CursorInvalid
 from gateway.engine.reloading import ConfigRefused
+from gateway.keys import Caller
 from gateway.operation import Operation, Reason
 from gateway.store.journal import (
     DuplicateReference,
@@ -141,6 +144,10 @@ class ApiError(Exception):
             limit=self.limit,
         )
 
+    def answer(self) -> Answer:
+        headers = {**self.headers, "WWW-Authenticate": "Bearer"} if self.kind.status == 401 else self.headers
+        return Answer(msgspec.json.encode(self.problem()), self.kind.status, MEDIA_TYPE, headers)
+
 
 # What an operation's refusal means to its caller.
 REJECTIONS = {
@@ -244,31 +251,22 @@ def _upstream(error: UpstreamFailed) -> ApiError:
 
 
 def from_http(error: HTTPException) -> ApiError:
-    """The framework's own refusals: unknown paths, wrong methods, bodies over the limit."""
-    by_status = {404: "not_found", 405: "method_not_allowed", 413: "body_too_large"}
+    """The framework's own refusals: unknown paths, wrong methods."""
+    by_status = {404: "not_found", 405: "method_not_allowed"}
     kind = by_status.get(error.status_code, "invalid_parameter" if error.status_code < 500 else "internal")
     allow = (error.headers or {}).get("allow") if isinstance(error, MethodNotAllowedException) else None
     return ApiError(kind, headers={"Allow": allow} if allow else {})
 
 
-def answer(error: ApiError) -> Response[bytes]:
-    headers = dict(error.headers)
-    if error.kind.status == 401:
-        headers["WWW-Authenticate"] = "Bearer"
-    return Response(
-        msgspec.json.encode(error.problem()),
-        status_code=error.kind.status,
-        media_type=MEDIA_TYPE,
-        headers=headers,
-    )
+def answer_to(error: Exception, scope: HTTPScope, caller: Caller | None) -> Answer:
+    """The answer that an exception is to its caller. Never a stack trace."""
+    problem = from_error(error, caller.tenant if caller else None)
+    if problem.kind.name == "internal":
+        log.error("unforeseen error in %s %s", scope["method"], scope["path"], exc_info=error)
+    return problem.answer()
 
 
 def handle(request: Request[Any, Any, Any], error: Exception) -> Response[bytes]:
-    """The one exception handler of the application. Never a stack trace."""
-    if isinstance(error, HTTPException):
-        return answer(from_http(error))
-    caller = request.scope["state"].get("caller")
-    problem = from_error(error, caller.tenant if caller else None)
-    if problem.kind.name == "internal":
-        log.error("unforeseen error in %s %s", request.method, request.url.path, exc_info=error)
-    return answer(problem)
+    """The framework's exception handler, for what is found before any route."""
+    found = from_http(error).answer() if isinstance(error, HTTPException) else answer_to(error, request.scope, None)
+    return Response(found.body, status_code=found.status, media_type=found.media, headers=found.headers)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from functools import cache
 from itertools import islice
 from typing import Any, TypeVar
@@ -12,7 +13,7 @@ from typing import Any, TypeVar
 import msgspec
 from jsonschema_rs import Draft202012Validator, ValidationError, ValidationErrorKind
 
-from gateway.api.endpoint import ApiRequest
+from gateway.api.exchange import ApiRequest
 from gateway.api.problems import ApiError, Fault
 from gateway.redaction import MASK
 
@@ -22,7 +23,7 @@ _VISIBLE = re.compile(rb"[\x21-\x7e]{1,128}")
 _WAIT = re.compile(r"wait\s*=\s*\"?([0-9]{1,4})\"?")
 WAIT_MOST = 60.0
 FAULTS_MOST = 100  # a body of a million unknown fields gets a short answer, too
-JSON_TYPES = ("application/json",)
+JSON_TYPES = (b"application/json",)
 
 
 @cache
@@ -37,10 +38,10 @@ def _validator(kind: Any) -> Draft202012Validator:
 
 async def body_of(request: ApiRequest, kind: type[T], *, optional: bool = False) -> T:
     """The request's body. Raises ApiError; the framework's own decoding would send numbers through float."""
-    raw = await request.body()
+    raw = await _raw(request)
     if optional and not raw:
         return kind()
-    if request.headers.get("content-type", "").partition(";")[0].strip().lower() not in JSON_TYPES:
+    if b"".join(request.header(b"content-type")[:1]).partition(b";")[0].strip().lower() not in JSON_TYPES:
         raise ApiError("unsupported_media_type")
     instance = _loaded(raw)
     try:
@@ -56,10 +57,28 @@ async def body_of(request: ApiRequest, kind: type[T], *, optional: bool = False)
     return body
 
 
+async def _raw(request: ApiRequest) -> bytes:
+    """The bytes of the body. Raises ApiError where they are more than the limit, or their end never came."""
+    limit = request.gateway.config.server.body_limit
+    if any(int(announced) > limit for announced in request.header(b"content-length")):
+        raise ApiError("body_too_large")
+    parts, size, more = [], 0, True
+    while more:
+        event = await request.receive()
+        if event["type"] == "http.disconnect":
+            raise ApiError("malformed_body", "the connection ended before the body did")
+        part, more = event.get("body", b""), event.get("more_body", False)
+        parts.append(part)
+        size += len(part)
+        if size > limit:
+            raise ApiError("body_too_large")
+    return b"".join(parts)
+
+
 def _loaded(raw: bytes) -> Any:
     """The body as plain values, to be checked and not used: its numbers may be floats. Raises ApiError."""
     try:
-        return json.loads(raw, object_pairs_hook=_unique)
+        return _READER.decode(raw.decode())
     except (ValueError, RecursionError):
         raise ApiError("malformed_body") from None
 
@@ -70,6 +89,9 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     if len(found) != len(pairs):
         raise ApiError("malformed_body", "an object has the same key twice")
     return found
+
+
+_READER = json.JSONDecoder(object_pairs_hook=_unique)
 
 
 def _faults(instance: Any, kind: Any) -> list[Fault]:
@@ -118,10 +140,10 @@ def _pointer(message: str) -> str:
 
 def parameters(request: ApiRequest, kind: type[T]) -> T:
     """The query string as `kind`. Raises ApiError, naming what is unknown, doubled or out of bounds."""
-    fields = {field.encode_name: field for field in msgspec.structs.fields(kind)}
+    fields = _fields(kind)
     given: dict[str, Any] = {}
     faults: list[Fault] = []
-    for name, value in request.query_params.multi_items():
+    for name, value in request.query():
         if name not in fields:
             faults.append(Fault(name, f"unknown; there is {', '.join(fields) or 'none'}"))
         elif "tuple" in str(fields[name].type):
@@ -130,10 +152,15 @@ def parameters(request: ApiRequest, kind: type[T]) -> T:
             faults.append(Fault(name, "stands twice"))
         else:
             given[name] = value
-    faults += _convertible(given, fields.values())
-    if faults:
-        raise ApiError("invalid_parameter", errors=faults)
-    return msgspec.convert(given, kind, strict=False)
+    if not faults:
+        with suppress(msgspec.ValidationError):  # it names the first fault only
+            return msgspec.convert(given, kind, strict=False)
+    raise ApiError("invalid_parameter", errors=faults + _convertible(given, fields.values()))
+
+
+@cache
+def _fields(kind: type[msgspec.Struct]) -> dict[str, msgspec.structs.FieldInfo]:
+    return {field.encode_name: field for field in msgspec.structs.fields(kind)}
 
 
 def _convertible(given: dict[str, Any], fields: Iterable[msgspec.structs.FieldInfo]) -> list[Fault]:
@@ -150,7 +177,7 @@ def _convertible(given: dict[str, Any], fields: Iterable[msgspec.structs.FieldIn
 
 def idempotency_key(request: ApiRequest) -> str:
     """The one Idempotency-Key. Raises ApiError where it is missing, doubled or malformed."""
-    given = [value for name, value in request.scope["headers"] if name == b"idempotency-key"]
+    given = request.header(b"idempotency-key")
     if len(given) != 1 or _VISIBLE.fullmatch(given[0]) is None:
         raise ApiError("idempotency_key_invalid", f"{len(given)} were sent" if len(given) != 1 else None)
     return given[0].decode("ascii")
@@ -158,7 +185,7 @@ def idempotency_key(request: ApiRequest) -> str:
 
 def wait_of(request: ApiRequest, default: float) -> float:
     """How many seconds the caller waits for an outcome (RFC 7240). What is not understood is ignored."""
-    preference = ",".join(request.headers.getall("prefer", []))
+    preference = b",".join(request.header(b"prefer")).decode("latin-1")
     if re.search(r"(^|[,;\s])respond-async($|[,;\s])", preference):
         return 0.0
     wanted = _WAIT.search(preference)

@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import Annotated
 
 import msgspec
-from litestar import Response
 from litestar.handlers import HTTPRouteHandler
 
 from gateway.api.answers import PayoutRequestList, WriteAnswer, json_answer, request_answer
 from gateway.api.context import gateway_of, write_mark
-from gateway.api.endpoint import ApiRequest, caller_of, endpoint
+from gateway.api.endpoint import caller_of, endpoint
+from gateway.api.exchange import Answer, ApiRequest
 from gateway.api.payouts import WRITE_PROBLEMS
 from gateway.api.reading import parameters
 from gateway.engine.connection import Connection
@@ -38,7 +38,7 @@ class RequestParameters(msgspec.Struct, frozen=True, kw_only=True):
     answers={200: PayoutRequestList},
     problems=("invalid_parameter", "unknown_connection", "not_offered", "no_route", "provider_failed"),
 )
-async def list_payout_requests(request: ApiRequest) -> Response[bytes]:
+async def list_payout_requests(request: ApiRequest) -> Answer:
     asked = parameters(request, RequestParameters)
     router, caller = gateway_of(request).router, caller_of(request)
     if asked.connection is not None:
@@ -65,7 +65,7 @@ async def list_payout_requests(request: ApiRequest) -> Response[bytes]:
 def _decision(verb: str, summary: str) -> HTTPRouteHandler:
     path = f"/v1/payout-requests/{{id}}/{verb}"
 
-    async def decide(request: ApiRequest) -> Response[bytes]:
+    async def decide(request: ApiRequest) -> Answer:
         return await write_mark(request, f"{verb}_request", "payout_request", path)
 
     decide.__name__ = f"{verb}_payout_request"

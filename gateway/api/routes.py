@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from litestar import Response
-
 from gateway.api.answers import json_answer
 from gateway.api.context import gateway_of
-from gateway.api.endpoint import ApiRequest, caller_of, endpoint
+from gateway.api.endpoint import caller_of, endpoint
+from gateway.api.exchange import Answer, ApiRequest
 from gateway.api.payouts import refuse_wrong_order
 from gateway.api.problems import ApiError, Fault
 from gateway.api.reading import body_of
@@ -30,7 +29,7 @@ from gateway.engine.explaining import ExplainBody, Explanation, explain
         "field_refused",
     ),
 )
-async def explain_route(request: ApiRequest) -> Response[bytes]:
+async def explain_route(request: ApiRequest) -> Answer:
     asked = await body_of(request, ExplainBody)
     require_whole(asked)
     return json_answer(explain(gateway_of(request).router, caller_of(request), asked))

@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import Annotated
 
 import msgspec
-from litestar import Response
 
 from gateway.api.answers import SettingsAnswer, WriteAnswer, json_answer
 from gateway.api.context import gateway_of, write
-from gateway.api.endpoint import ApiRequest, caller_of, endpoint
+from gateway.api.endpoint import caller_of, endpoint
+from gateway.api.exchange import Answer, ApiRequest
 from gateway.api.payouts import WRITE_PROBLEMS, NoParameters
 from gateway.api.reading import body_of, idempotency_key, parameters
 from gateway.engine.connection import Connection
@@ -58,7 +58,7 @@ def _connection(request: ApiRequest, capability: str) -> Connection:
     answers={200: SettingsAnswer},
     problems=READ_PROBLEMS,
 )
-async def get_settings(request: ApiRequest) -> Response[bytes]:
+async def get_settings(request: ApiRequest) -> Answer:
     parameters(request, NoParameters)
     connection = _connection(request, "get_settings")
     settings = await connection.read(connection.provider.get_settings())
@@ -76,7 +76,7 @@ async def get_settings(request: ApiRequest) -> Response[bytes]:
     problems=WRITE_PROBLEMS,
     writes=True,
 )
-async def put_settings(request: ApiRequest) -> Response[bytes]:
+async def put_settings(request: ApiRequest) -> Answer:
     key = idempotency_key(request)
     body = (await body_of(request, SettingsBody)).settings()
     connection, caller = _connection(request, "put_settings"), caller_of(request)
