@@ -8,13 +8,14 @@ from typing import Annotated, Any
 import msgspec
 from litestar.handlers import HTTPRouteHandler
 
-from gateway.api.answers import BulkAnswer, BulkItem, json_answer, operation_answer, rejection
+from gateway.api.answers import json_answer, operation_answer, rejection
 from gateway.api.context import REPLAYED, addressed, gateway_of, known_attempts, shown_payout
 from gateway.api.endpoint import caller_of, endpoint
 from gateway.api.exchange import Answer, ApiRequest
 from gateway.api.payouts import WRITE_PROBLEMS
 from gateway.api.problems import ApiError, Problem, from_error
 from gateway.api.reading import body_of, idempotency_key, wait_of
+from gateway.api.shapes import BulkAnswer, BulkItem
 from gateway.engine.intent import Intent, fingerprint
 from gateway.engine.running import Settled
 from gateway.engine.service import Gateway

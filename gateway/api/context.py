@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from gateway.api.answers import PayoutAnswer, WriteAnswer, json_answer, operation_answer, rejection, seen_payout
+from gateway.api.answers import json_answer, operation_answer, rejection, seen_payout
 from gateway.api.endpoint import caller_of
 from gateway.api.exchange import Answer, ApiRequest
 from gateway.api.problems import ApiError
 from gateway.api.reading import body_of, idempotency_key, wait_of
+from gateway.api.shapes import PayoutAnswer, WriteAnswer
 from gateway.engine.connection import Connection
 from gateway.engine.intent import Intent, fingerprint
 from gateway.engine.reloading import Service

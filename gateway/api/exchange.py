@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Mapping
 from urllib.parse import parse_qsl
 
+from litestar import Litestar
 from litestar.types import HTTPReceiveMessage, HTTPScope, Receive, Scope, Send
 
 from gateway.engine.reloading import Service
@@ -22,8 +23,12 @@ class ApiRequest:
     def __init__(self, scope: HTTPScope, receive: Callable[[], Awaitable[HTTPReceiveMessage]]) -> None:
         self.scope = scope
         self.receive = receive
-        self.service: Service = scope["litestar_app"].state["service"]
+        self.service: Service = self.app.state["service"]
         self.gateway: Gateway = self.service.current
+
+    @property
+    def app(self) -> Litestar:
+        return self.scope["litestar_app"]
 
     @property
     def path_params(self) -> dict[str, str]:

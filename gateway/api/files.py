@@ -8,12 +8,13 @@ import msgspec
 from litestar.response.streaming import ASGIStreamingResponse
 from litestar.types import ASGIApp
 
-from gateway.api.answers import FiguresAnswer, json_answer
+from gateway.api.answers import json_answer
 from gateway.api.context import addressed, gateway_of
 from gateway.api.endpoint import caller_of, endpoint
 from gateway.api.exchange import Answer, ApiRequest
 from gateway.api.payouts import NoParameters
 from gateway.api.reading import parameters
+from gateway.api.shapes import FiguresAnswer
 from gateway.engine.connection import Connection
 from providers.sdk import Call
 

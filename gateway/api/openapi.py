@@ -148,7 +148,7 @@ async def get_page(request: ApiRequest) -> Answer:
 
 @endpoint("GET", DOCUMENT_PATH, scope=None, summary="This document", answers={200: Any})
 async def get_document(request: ApiRequest) -> Answer:
-    return Answer(request.scope["litestar_app"].state["document"])
+    return Answer(request.app.state["document"])
 
 
 def static_files() -> Any:

@@ -6,21 +6,14 @@ from typing import Annotated, Literal
 
 import msgspec
 
-from gateway.api.answers import (
-    History,
-    OperationList,
-    WriteAnswer,
-    json_answer,
-    observation_answer,
-    operation_answer,
-    recorded,
-)
+from gateway.api.answers import json_answer, observation_answer, operation_answer, recorded
 from gateway.api.context import addressed, gateway_of, known_attempts, shown_payout
 from gateway.api.endpoint import caller_of, endpoint
 from gateway.api.exchange import Answer, ApiRequest
 from gateway.api.payouts import NoParameters
 from gateway.api.problems import ApiError
 from gateway.api.reading import body_of, parameters, wait_of
+from gateway.api.shapes import History, OperationList, WriteAnswer
 from gateway.engine.running import Settled
 from gateway.keys import Caller
 from gateway.operation import Attempt, Operation, State

@@ -9,12 +9,13 @@ from typing import Annotated
 import msgspec
 from litestar.handlers import HTTPRouteHandler
 
-from gateway.api.answers import PayoutAnswer, PayoutList, WriteAnswer, json_answer, payout_answer
+from gateway.api.answers import json_answer, payout_answer
 from gateway.api.context import addressed, answer_write, gateway_of, write_mark
 from gateway.api.endpoint import caller_of, endpoint
 from gateway.api.exchange import Answer, ApiRequest
 from gateway.api.problems import ApiError, Fault
 from gateway.api.reading import body_of, idempotency_key, parameters
+from gateway.api.shapes import PayoutAnswer, PayoutList, WriteAnswer
 from gateway.engine.connection import Connection
 from gateway.engine.intent import CreateBody
 from gateway.engine.listing import Merged, Omitted, created_between, merged

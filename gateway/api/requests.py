@@ -7,12 +7,13 @@ from typing import Annotated
 import msgspec
 from litestar.handlers import HTTPRouteHandler
 
-from gateway.api.answers import PayoutRequestList, WriteAnswer, json_answer, request_answer
+from gateway.api.answers import json_answer, request_answer
 from gateway.api.context import gateway_of, write_mark
 from gateway.api.endpoint import caller_of, endpoint
 from gateway.api.exchange import Answer, ApiRequest
 from gateway.api.payouts import WRITE_PROBLEMS
 from gateway.api.reading import parameters
+from gateway.api.shapes import PayoutRequestList, WriteAnswer
 from gateway.engine.connection import Connection
 from gateway.engine.listing import Omitted, merged
 from providers.sdk import ListQuery, Mark, Page, PayoutRequest, RequestStatus

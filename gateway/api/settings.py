@@ -6,12 +6,13 @@ from typing import Annotated
 
 import msgspec
 
-from gateway.api.answers import SettingsAnswer, WriteAnswer, json_answer
+from gateway.api.answers import json_answer
 from gateway.api.context import gateway_of, write
 from gateway.api.endpoint import caller_of, endpoint
 from gateway.api.exchange import Answer, ApiRequest
 from gateway.api.payouts import WRITE_PROBLEMS, NoParameters
 from gateway.api.reading import body_of, idempotency_key, parameters
+from gateway.api.shapes import SettingsAnswer, WriteAnswer
 from gateway.engine.connection import Connection
 from gateway.engine.intent import Intent, fingerprint
 from providers.sdk import Money, PayoutSettings, Text

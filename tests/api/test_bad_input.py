@@ -6,6 +6,7 @@ a write.
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import AsyncIterator
 from typing import Any
@@ -216,6 +217,26 @@ async def test_a_body_over_the_limit_is_413(quiet_stack: Stack) -> None:
     headers = {"Idempotency-Key": "bad-1", "Content-Type": JSON}
     for body in (b" " * 1_048_577, chunks()):
         problem(await quiet_stack.call.post("/v1/payouts", content=body, headers=headers), "body_too_large")
+
+
+class Gone(Exception):
+    """The caller leaves."""
+
+
+async def test_a_body_whose_end_never_comes_is_none(quiet_stack: Stack) -> None:
+    uses = quiet_stack.service.current.uses
+
+    async def all_but_the_end() -> AsyncIterator[bytes]:
+        yield raw(order())
+        while not uses.count:
+            await asyncio.sleep(0.001)
+        raise Gone
+
+    headers = {"Idempotency-Key": "bad-1", "Content-Type": JSON}
+    with pytest.raises(Gone):
+        await quiet_stack.call.post("/v1/payouts", content=all_but_the_end(), headers=headers)
+    await uses.ended()
+    await nothing_happened(quiet_stack)
 
 
 KEYS: dict[str, list[bytes]] = {

@@ -230,3 +230,18 @@ async def test_a_provider_that_is_not_there_gets_the_write_later(tmp_path: Path)
             assert (operation["reason"], operation["attempts"][0]["sent"]) == ("not_sent", False)
             stack.gateway.connections["promo"].upstream.base_url = simulators["promo"].url
             assert (await later(stack, operation["id"]))["operation"]["state"] == "succeeded"
+
+
+async def test_what_nobody_foresaw_is_told_to_the_log_and_not_to_the_caller(
+    stack: Stack, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def broken(*_: object, **__: object) -> None:
+        raise RuntimeError("test-inside")
+
+    monkeypatch.setattr(stack.gateway.reader, "payout", broken)
+    answer = await stack.call.get("/v1/payouts/sway:42")
+    problem(answer, "internal")
+    assert "test-inside" not in answer.text
+    assert [record.getMessage() for record in caplog.records if record.name == "gateway.api"] == [
+        "unforeseen error in GET /v1/payouts/sway:42"
+    ]
