@@ -21,7 +21,6 @@ from gateway.api.endpoint import ApiRequest, caller_of, endpoint
 from gateway.api.payouts import NoParameters
 from gateway.api.problems import ApiError
 from gateway.api.reading import body_of, parameters, wait_of
-from gateway.engine.running import Settled
 from gateway.keys import Caller
 from gateway.operation import Attempt, Operation, State
 from gateway.store.journal import Transaction, attempts_of, find, history, list_operations
@@ -93,7 +92,7 @@ def _listed(tx: Transaction, tenant: str, asked: OperationParameters, connection
 )
 async def get_operation(request: ApiRequest) -> Response[bytes]:
     parameters(request, NoParameters)
-    return await _decided(request, Settled(await _own(request)))
+    return await _decided(request, await _own(request))
 
 
 class CloseBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -134,10 +133,10 @@ async def _own(request: ApiRequest) -> Operation:
     return operation
 
 
-async def _decided(request: ApiRequest, settled: Settled) -> Response[bytes]:
+async def _decided(request: ApiRequest, operation: Operation) -> Response[bytes]:
     gateway = gateway_of(request)
-    shown = operation_answer(settled.operation, await known_attempts(gateway, settled))
-    return json_answer(WriteAnswer(operation=shown, payout=shown_payout(gateway, settled.operation)))
+    shown = operation_answer(operation, await known_attempts(gateway, operation))
+    return json_answer(WriteAnswer(operation=shown, payout=shown_payout(gateway, operation)))
 
 
 @endpoint(
@@ -153,7 +152,8 @@ async def approve_operation(request: ApiRequest) -> Response[bytes]:
     body = await body_of(request, ApproveBody)
     operation, gateway = await _own(request), gateway_of(request)
     approved = await gateway.decisions.approve(operation, caller_of(request).name, body.fingerprint)
-    return await _decided(request, await gateway.writer.settle(approved, wait_of(request, gateway.config.wait)))
+    settled = await gateway.writer.settle(approved, wait_of(request, gateway.config.wait))
+    return await _decided(request, settled.operation)
 
 
 @endpoint(
@@ -169,8 +169,9 @@ async def approve_operation(request: ApiRequest) -> Response[bytes]:
 async def deny_operation(request: ApiRequest) -> Response[bytes]:
     body = await body_of(request, DenyBody, optional=True)
     operation = await _own(request)
-    denied = await gateway_of(request).decisions.deny(operation, caller_of(request).name, body.note)
-    return await _decided(request, Settled(denied))
+    return await _decided(
+        request, await gateway_of(request).decisions.deny(operation, caller_of(request).name, body.note)
+    )
 
 
 @endpoint(
@@ -184,7 +185,7 @@ async def deny_operation(request: ApiRequest) -> Response[bytes]:
 async def cancel_operation(request: ApiRequest) -> Response[bytes]:
     operation = await _own(request)
     done = await gateway_of(request).decisions.cancel(operation, caller_of(request).name)
-    return await _decided(request, Settled(done))
+    return await _decided(request, done)
 
 
 @endpoint(
@@ -198,7 +199,7 @@ async def cancel_operation(request: ApiRequest) -> Response[bytes]:
 async def release_operation(request: ApiRequest) -> Response[bytes]:
     operation = await _own(request)
     done = await gateway_of(request).decisions.release(operation, caller_of(request).name)
-    return await _decided(request, Settled(done))
+    return await _decided(request, done)
 
 
 @endpoint(
@@ -214,8 +215,7 @@ async def close_operation(request: ApiRequest) -> Response[bytes]:
     body = await body_of(request, CloseBody)
     operation = await _own(request)
     by = caller_of(request).name
-    closed = await gateway_of(request).decisions.close(operation, by, body.verdict, body.note)
-    return await _decided(request, Settled(closed))
+    return await _decided(request, await gateway_of(request).decisions.close(operation, by, body.verdict, body.note))
 
 
 @endpoint(
