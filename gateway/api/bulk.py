@@ -17,9 +17,8 @@ from gateway.api.problems import ApiError, Problem, from_error
 from gateway.api.reading import body_of, idempotency_key, wait_of
 from gateway.api.shapes import BulkAnswer, BulkItem
 from gateway.engine.intent import Intent, fingerprint
-from gateway.engine.running import Settled
 from gateway.engine.service import Gateway
-from gateway.operation import State
+from gateway.operation import Operation, State
 from gateway.store.journal import Accepted, KeyReused
 from providers.sdk import Mark, Text
 from providers.sdk import NotOffered as PluginNotOffered
@@ -116,7 +115,8 @@ async def _answer(request: ApiRequest, body: BulkBody, accepted: list[Accepted |
     async def item(id: str, result: Accepted | Exception) -> BulkItem:
         if isinstance(result, Exception):
             return _refused(id, from_error(result, caller_of(request).tenant).problem())
-        return await _item(gateway, id, await gateway.writer.settle(result.operation, max(0.0, until - loop.time())))
+        settled = await gateway.writer.settle(result.operation, max(0.0, until - loop.time()))
+        return await _item(gateway, id, settled.operation)
 
     items = await asyncio.gather(*(item(id, result) for id, result in zip(body.ids, accepted, strict=True)))
     replayed = all(isinstance(result, Accepted) and result.replayed for result in accepted)
@@ -127,9 +127,8 @@ def _refused(id: str, problem: Problem) -> BulkItem:
     return BulkItem(id=id, state="refused", operation=None, payout=None, error=problem)
 
 
-async def _item(gateway: Gateway, id: str, settled: Settled) -> BulkItem:
-    operation = settled.operation
-    shown = operation_answer(operation, await known_attempts(gateway, settled))
+async def _item(gateway: Gateway, id: str, operation: Operation) -> BulkItem:
+    shown = operation_answer(operation, await known_attempts(gateway, operation))
     error: Any = None
     if operation.state is State.REJECTED:
         error = rejection(operation).problem()

@@ -11,7 +11,6 @@ from gateway.api.shapes import PayoutAnswer, WriteAnswer
 from gateway.engine.connection import Connection
 from gateway.engine.intent import Intent, fingerprint
 from gateway.engine.reloading import Service
-from gateway.engine.running import Settled
 from gateway.engine.service import Gateway
 from gateway.operation import Attempt, Kind, Operation, State
 from gateway.store.journal import Accepted, JournalUnavailable, attempts_of
@@ -67,8 +66,10 @@ async def write(request: ApiRequest, intent: Intent) -> Answer:
 async def answer_write(request: ApiRequest, accepted: Accepted, created: bool = False) -> Answer:
     """Waits as long as the caller wants, and answers with what is proven by then."""
     gateway, replayed = gateway_of(request), accepted.replayed
-    settled = await gateway.writer.settle(accepted.operation, wait_of(request, gateway.config.wait))
-    operation, shown = settled.operation, operation_answer(settled.operation, await known_attempts(gateway, settled))
+    operation, attempts = await gateway.writer.settle(accepted.operation, wait_of(request, gateway.config.wait))
+    if attempts is None:
+        attempts = await known_attempts(gateway, operation)
+    shown = operation_answer(operation, attempts)
     headers = {REPLAYED: "true"} if replayed else {}
     if operation.state is State.REJECTED:
         error = rejection(operation, shown)
@@ -82,12 +83,10 @@ async def answer_write(request: ApiRequest, accepted: Accepted, created: bool = 
     return json_answer(WriteAnswer(operation=shown, payout=payout), status, headers)
 
 
-async def known_attempts(gateway: Gateway, settled: Settled) -> list[Attempt]:
+async def known_attempts(gateway: Gateway, operation: Operation) -> list[Attempt]:
     """What it took so far. None where the journal cannot tell: what was accepted is never answered as unsent."""
-    if settled.attempts is not None:
-        return settled.attempts
     try:
-        return await gateway.store.read(lambda tx: attempts_of(tx, settled.operation.id))
+        return await gateway.store.read(lambda tx: attempts_of(tx, operation.id))
     except JournalUnavailable:
         return []
 

@@ -14,7 +14,6 @@ from gateway.api.payouts import NoParameters
 from gateway.api.problems import ApiError
 from gateway.api.reading import body_of, parameters, wait_of
 from gateway.api.shapes import History, OperationList, WriteAnswer
-from gateway.engine.running import Settled
 from gateway.keys import Caller
 from gateway.operation import Attempt, Operation, State
 from gateway.store.journal import Transaction, attempts_of, find, history, list_operations
@@ -86,7 +85,7 @@ def _listed(tx: Transaction, tenant: str, asked: OperationParameters, connection
 )
 async def get_operation(request: ApiRequest) -> Answer:
     parameters(request, NoParameters)
-    return await _decided(request, Settled(await _own(request)))
+    return await _decided(request, await _own(request))
 
 
 class CloseBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -127,10 +126,10 @@ async def _own(request: ApiRequest) -> Operation:
     return operation
 
 
-async def _decided(request: ApiRequest, settled: Settled) -> Answer:
+async def _decided(request: ApiRequest, operation: Operation) -> Answer:
     gateway = gateway_of(request)
-    shown = operation_answer(settled.operation, await known_attempts(gateway, settled))
-    return json_answer(WriteAnswer(operation=shown, payout=shown_payout(gateway, settled.operation)))
+    shown = operation_answer(operation, await known_attempts(gateway, operation))
+    return json_answer(WriteAnswer(operation=shown, payout=shown_payout(gateway, operation)))
 
 
 @endpoint(
@@ -146,7 +145,8 @@ async def approve_operation(request: ApiRequest) -> Answer:
     body = await body_of(request, ApproveBody)
     operation, gateway = await _own(request), gateway_of(request)
     approved = await gateway.decisions.approve(operation, caller_of(request).name, body.fingerprint)
-    return await _decided(request, await gateway.writer.settle(approved, wait_of(request, gateway.config.wait)))
+    settled = await gateway.writer.settle(approved, wait_of(request, gateway.config.wait))
+    return await _decided(request, settled.operation)
 
 
 @endpoint(
@@ -162,8 +162,9 @@ async def approve_operation(request: ApiRequest) -> Answer:
 async def deny_operation(request: ApiRequest) -> Answer:
     body = await body_of(request, DenyBody, optional=True)
     operation = await _own(request)
-    denied = await gateway_of(request).decisions.deny(operation, caller_of(request).name, body.note)
-    return await _decided(request, Settled(denied))
+    return await _decided(
+        request, await gateway_of(request).decisions.deny(operation, caller_of(request).name, body.note)
+    )
 
 
 @endpoint(
@@ -177,7 +178,7 @@ async def deny_operation(request: ApiRequest) -> Answer:
 async def cancel_operation(request: ApiRequest) -> Answer:
     operation = await _own(request)
     done = await gateway_of(request).decisions.cancel(operation, caller_of(request).name)
-    return await _decided(request, Settled(done))
+    return await _decided(request, done)
 
 
 @endpoint(
@@ -191,7 +192,7 @@ async def cancel_operation(request: ApiRequest) -> Answer:
 async def release_operation(request: ApiRequest) -> Answer:
     operation = await _own(request)
     done = await gateway_of(request).decisions.release(operation, caller_of(request).name)
-    return await _decided(request, Settled(done))
+    return await _decided(request, done)
 
 
 @endpoint(
@@ -207,8 +208,7 @@ async def close_operation(request: ApiRequest) -> Answer:
     body = await body_of(request, CloseBody)
     operation = await _own(request)
     by = caller_of(request).name
-    closed = await gateway_of(request).decisions.close(operation, by, body.verdict, body.note)
-    return await _decided(request, Settled(closed))
+    return await _decided(request, await gateway_of(request).decisions.close(operation, by, body.verdict, body.note))
 
 
 @endpoint(
