@@ -46,21 +46,21 @@ def claimed_issuer(token: str) -> str:
         return ""
 
 
-def tokens_of(issuer: Issuer, client: httpx.AsyncClient) -> Tokens:
-    return Tokens(issuer, KeySet(issuer.name, issuer.algorithms, _fetch_of(issuer, client)))
+def tokens_of(issuer: Issuer, transport: httpx.AsyncBaseTransport) -> Tokens:
+    return Tokens(issuer, KeySet(issuer.name, issuer.algorithms, _fetch_of(issuer, transport)))
 
 
-def _fetch_of(issuer: Issuer, client: httpx.AsyncClient) -> Fetch:
+def _fetch_of(issuer: Issuer, transport: httpx.AsyncBaseTransport) -> Fetch:
     if issuer.jwks_url is not None:
-        return partial(_fetched, client, issuer.jwks_url)
+        return partial(_fetched, transport, issuer.jwks_url)
     return partial(asyncio.to_thread, Path(issuer.jwks_file or "").read_bytes)
 
 
-async def _fetched(client: httpx.AsyncClient, url: str) -> bytes:
+async def _fetched(transport: httpx.AsyncBaseTransport, url: str) -> bytes:
     """A bounded answer from the issuer. Raises what goes wrong."""
-    headers = {"Accept": "application/json", "Accept-Encoding": "identity"}
-    async with asyncio.timeout(FETCH_SECONDS), client.stream("GET", url, headers=headers) as response:
-        reply = await read_body(response)
+    request = httpx.Request("GET", url, headers={"Accept": "application/json", "Accept-Encoding": "identity"})
+    async with asyncio.timeout(FETCH_SECONDS):
+        reply = await read_body(await transport.handle_async_request(request))
     if reply.status != 200:
         raise ValueError(f"the issuer answered {reply.status}")
     return reply.body

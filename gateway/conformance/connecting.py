@@ -6,12 +6,12 @@ from collections.abc import Callable, Iterator
 from itertools import product
 from typing import Any, NamedTuple
 
-import httpx
 import msgspec
 
 from contracts.carrying import Terms
 from contracts.cases.asking import example_id
 from gateway.conformance.door import TENANT
+from gateway.conformance.line import Line
 from gateway.conformance.running import BASE_URL, NOW, NoRetries
 from gateway.conformance.subject import Subject
 from gateway.upstream import Upstream
@@ -28,12 +28,12 @@ class Connection(NamedTuple):
     ways: tuple[Upstream, Upstream]
 
 
-def connections(subject: Subject, client: httpx.AsyncClient) -> Iterator[Connection]:
-    """Over the one client; nothing is sent."""
+def connections(subject: Subject, line: Line) -> Iterator[Connection]:
+    """Over the one line; nothing is sent."""
     for settings, credentials, currency in product(_configurations(subject), subject.credentials, _currencies(subject)):
         account = Account(currency, settings)
-        first = _way(subject.plugin(account), credentials, client, 0)
-        second = _way(subject.plugin(account), credentials, client, LATER)
+        first = _way(subject.plugin(account), credentials, line, 0)
+        second = _way(subject.plugin(account), credentials, line, LATER)
         known = msgspec.structs.asdict(settings)
         stored = _stored(first.provider)
         yield Connection(Terms(subject.document, subject.mapping, currency, known, stored), (first, second))
@@ -48,8 +48,8 @@ def _stored(provider: Provider) -> Callable[[str], str]:
     return lambda reference: provider.reference(TENANT, reference)
 
 
-def _way(provider: Provider, credentials: Any, client: httpx.AsyncClient, late: int) -> Upstream:
-    way = Upstream(provider, BASE_URL, lambda: (credentials,), client, clock=lambda: NOW + late)
+def _way(provider: Provider, credentials: Any, line: Line, late: int) -> Upstream:
+    way = Upstream(provider, BASE_URL, lambda: (credentials,), line, clock=lambda: NOW + late)
     way.budget = NoRetries()
     return way
 

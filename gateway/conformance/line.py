@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ssl
 from collections.abc import AsyncIterator, Callable
-from typing import Any
 
 import httpx
 
@@ -63,12 +62,3 @@ class _Body(httpx.AsyncByteStream):
             return
         yield self._case.body[: len(self._case.body) // 2]
         raise EXCEPTIONS[self._case.fault]()
-
-
-def new_client(line: Line) -> httpx.AsyncClient:
-    """One client serves all cases: making one costs some 20 ms."""
-    return httpx.AsyncClient(transport=line, follow_redirects=False, trust_env=False)
-
-
-def no_case(request: httpx.Request) -> Any:
-    raise AssertionError(f"nothing should be asked now: {request.method} {request.url.path}")

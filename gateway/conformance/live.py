@@ -25,7 +25,7 @@ from gateway.conformance.party import Party
 from gateway.conformance.scenarios import run_scenarios
 from gateway.conformance.subject import Subject
 from gateway.upstream import Answered, Refused
-from gateway.upstream.client import new_client
+from gateway.upstream.transport import Transport
 from providers.sdk import Provider, RefusalKind
 
 TIMEOUT = 30.0  # seconds for one call
@@ -123,8 +123,8 @@ async def run_live(
     except _Unready as reason:
         failed = asked.required or reason.misconfigured
         return LiveReport(subject.name, Standing.UNVERIFIED, failed, [str(reason)])
-    async with new_client(TIMEOUT) as client:
-        findings = await run_scenarios(party, _Live(url), client, writes=asked.writes, told=told)
+    async with Transport(TIMEOUT) as transport:
+        findings = await run_scenarios(party, _Live(url), transport, writes=asked.writes, told=told)
     return _judged(subject.name, findings, now().date())
 
 

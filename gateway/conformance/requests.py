@@ -25,7 +25,7 @@ from contracts.intents import Ask, asks
 from gateway.conformance.calls import Wrong, built, declared, judged
 from gateway.conformance.connecting import Connection, connections, native_ids
 from gateway.conformance.door import let_in
-from gateway.conformance.line import Line, new_client
+from gateway.conformance.line import Line
 from gateway.conformance.report import Failure
 from gateway.conformance.running import BASE_URL, Progress, documented_successes
 from gateway.conformance.subject import Subject
@@ -87,15 +87,14 @@ class _Asking:
         self, count: int, seed: int, only: int | None, stop_at_first: bool, progress: Progress | None
     ) -> None:
         numbers = range(count) if only is None else range(only, only + 1)
-        async with new_client(self.line) as client:
-            ways = list(connections(self.subject, client))
-            for number, ask in zip(numbers, islice(self._asks(seed), numbers.start, None), strict=False):
-                connection = ways[number % len(ways)]
-                await self._judge(number, ask.over(connection.terms.currency), connection)
-                if progress is not None:
-                    progress(number + 1)
-                if stop_at_first and self.report.failures:
-                    return
+        ways = list(connections(self.subject, self.line))
+        for number, ask in zip(numbers, islice(self._asks(seed), numbers.start, None), strict=False):
+            connection = ways[number % len(ways)]
+            await self._judge(number, ask.over(connection.terms.currency), connection)
+            if progress is not None:
+                progress(number + 1)
+            if stop_at_first and self.report.failures:
+                return
 
     def _asks(self, seed: int) -> Iterator[Ask]:
         offered = [capability for capability, _ in self.subject.mapping.unified()]

@@ -18,7 +18,7 @@ from contracts.expect import FILES, Expected, expect
 from contracts.mapping import Mapping
 from gateway.conformance.hearing import heard
 from gateway.conformance.judging import Observed, call_faults, faults_of
-from gateway.conformance.line import Line, new_client
+from gateway.conformance.line import Line
 from gateway.conformance.report import Failure, Report
 from gateway.conformance.subject import Subject
 from gateway.upstream import Answered, Evidence, Outcome, Upstream, UpstreamFailed
@@ -77,13 +77,12 @@ class _Runner:
         self.shown_in = credential_headers(subject.document)
 
     async def all(self, cases: Iterable[Case], stop_at_first: bool, progress: Progress) -> None:
-        async with new_client(self.line) as self.client:
-            with heard(self.logged):
-                for case in cases:
-                    self._count(case, await self._failure(case))
-                    progress(self.report.total)
-                    if stop_at_first and self.report.failures:
-                        return
+        with heard(self.logged):
+            for case in cases:
+                self._count(case, await self._failure(case))
+                progress(self.report.total)
+                if stop_at_first and self.report.failures:
+                    return
 
     def _count(self, case: Case, failure: Failure | None) -> None:
         self.report.cases[case.family] += 1
@@ -103,7 +102,6 @@ class _Runner:
     async def _faults(self, case: Case, expected: Expected) -> AsyncIterator[str]:
         provider = self._provider(case.currency)
         self.line.sent.clear()
-        self.client.cookies.clear()
         entering = case.capability == "login"
         call = provider.login(self.subject.minted) if entering else case.intent.call(provider)
         if call is None:
@@ -164,7 +162,7 @@ class _Runner:
 
     def _upstream(self, provider: Provider, case: Case) -> Upstream:
         credentials = self._credentials(case)
-        upstream = Upstream(provider, BASE_URL, lambda: (credentials,), self.client, clock=lambda: NOW)
+        upstream = Upstream(provider, BASE_URL, lambda: (credentials,), self.line, clock=lambda: NOW)
         upstream.budget = NoRetries()
         self.line.answer = lambda request: self._answer(case, request)
         return upstream

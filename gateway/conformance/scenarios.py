@@ -55,7 +55,7 @@ class Unmet(Exception):
 async def run_scenarios(
     party: Party,
     place: Place,
-    client: httpx.AsyncClient,
+    transport: httpx.AsyncBaseTransport,
     *,
     writes: bool,
     only: str | None = None,
@@ -71,7 +71,7 @@ async def run_scenarios(
             continue
         reason = _left_out(scenario, party.subject, place, writes=writes)
         if reason is None:
-            ran = await _Life(scenario, party, place, client, findings).run()
+            ran = await _Life(scenario, party, place, transport, findings).run()
         else:
             ran = Ran(scenario.name, Verdict.LEFT_OUT, reason)
         findings.ran.append(ran)
@@ -100,7 +100,7 @@ class _Life:
     """One scenario under way."""
 
     def __init__(
-        self, scenario: Scenario, party: Party, place: Place, client: httpx.AsyncClient, findings: Findings
+        self, scenario: Scenario, party: Party, place: Place, transport: httpx.AsyncBaseTransport, findings: Findings
     ) -> None:
         self.scenario = scenario
         self.party = party
@@ -110,7 +110,7 @@ class _Life:
         self.checker = Checker(party.subject.document)
         credentials = party.credentials if self.right else party.wrong
         self.upstream = Upstream(
-            party.provider, place.url, lambda: (credentials,), client, timeout=place.timeout, watch=self._watch
+            party.provider, place.url, lambda: (credentials,), transport, timeout=place.timeout, watch=self._watch
         )
         if place.simulated:
             self.upstream.budget = NoRetries()

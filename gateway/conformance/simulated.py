@@ -15,7 +15,7 @@ from gateway.conformance.party import Party
 from gateway.conformance.report import Failure, Report
 from gateway.conformance.scenarios import run_scenarios
 from gateway.conformance.subject import Subject
-from gateway.upstream.client import new_client
+from gateway.upstream.transport import Transport
 
 PREFIX = "scenario/"  # of the ids of failures
 
@@ -65,5 +65,5 @@ async def run_simulated(subject: Subject, only: str | None = None) -> Findings:
     """All scenarios of a provider that can be simulated, or the one with this name."""
     account = next(each for each in ACCOUNTS.values() if each.provider == subject.name)
     party = Party.of(subject, account.credentials, account.currency, account.settings)
-    async with running(subject.name) as server, new_client() as client:
-        return await run_scenarios(party, Simulated(server), client, writes=True, only=only)
+    async with running(subject.name) as server, Transport() as transport:
+        return await run_scenarios(party, Simulated(server), transport, writes=True, only=only)

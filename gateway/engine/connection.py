@@ -65,7 +65,7 @@ class Connection:
         self._probed_at = 0.0
 
     async def close(self) -> None:
-        await self.upstream.client.aclose()
+        await self.upstream.transport.aclose()
 
     def require(self, capability: str) -> None:
         """Raises NotOffered, naming what there is instead."""

@@ -27,7 +27,7 @@ from gateway.engine.service import Foundation, Gateway, anchor_of, assembled, au
 from gateway.store.journal import JournalError, JournalUnavailable, open_counts
 from gateway.store.leases import end_dead_leases
 from gateway.store.opening import open_store
-from gateway.upstream.client import new_client
+from gateway.upstream.transport import Transport
 
 log = logging.getLogger("gateway.config")
 
@@ -226,9 +226,8 @@ async def opened(config: Config, source: Path | None = None) -> AsyncIterator[Se
         audit = audit_of(config)
         recovery = Recovery(store, anchor_of(config), audit)
         await recovery.check()
-        client = new_client()
-        stack.push_async_callback(client.aclose)
-        base = Foundation(store, coordination, Reader(store), recovery, audit, client)
+        transport = await stack.enter_async_context(Transport())
+        base = Foundation(store, coordination, Reader(store), recovery, audit, transport)
         service = Service(base, source, assembled(base, config))
         stack.push_async_callback(service.disconnect)
         stack.push_async_callback(service.close)

@@ -8,8 +8,6 @@ from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-import httpx
-
 from gateway.callers import Callers, tokens_of
 from gateway.config import ApiKey, Config, build_provider, journal_url, resolve_secret
 from gateway.coordination import CachePolicy, Coordination, LocalCoordination, Policy, Rate
@@ -27,7 +25,7 @@ from gateway.store.anchor import Anchor
 from gateway.store.audit import Audit
 from gateway.store.journal import Store
 from gateway.upstream import Upstream
-from gateway.upstream.client import new_client
+from gateway.upstream.transport import Transport
 from gateway.upstream.watching import counting
 
 
@@ -63,7 +61,7 @@ class Foundation:
     reader: Reader
     recovery: Recovery
     audit: Audit
-    client: httpx.AsyncClient  # for what is no provider: the issuers' keys
+    transport: Transport  # for what is no provider: the issuers' keys
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -130,7 +128,7 @@ def _callers(base: Foundation, config: Config, before: Gateway | None) -> Caller
     """An issuer that does not change keeps the public keys that it has given."""
     known = list(before.callers.issuers.values()) if before else []
     kept = {each.issuer.name: each for each in known if each.issuer in config.issuers}
-    issuers = [kept.get(issuer.name) or tokens_of(issuer, base.client) for issuer in config.issuers]
+    issuers = [kept.get(issuer.name) or tokens_of(issuer, base.transport) for issuer in config.issuers]
     return Callers(key_ring(config), issuers)
 
 
@@ -167,9 +165,9 @@ def connect(config: Config, name: str, coordination: Coordination) -> Connection
     """A connection as its section of the config says; whoever asks closes it. Raises ConfigInvalid."""
     settings = config.connections[name]
     provider, credentials = build_provider(name, settings)
-    client = new_client(settings.timeout)
+    transport = Transport(settings.timeout)
     watch = counting(provider.name, contract_of(type(provider)))
-    upstream = Upstream(provider, settings.base_url, credentials, client, timeout=settings.timeout, watch=watch)
+    upstream = Upstream(provider, settings.base_url, credentials, transport, timeout=settings.timeout, watch=watch)
     return Connection(name, provider, upstream, coordination, config.reads.cache, settings.state)
 
 

@@ -20,14 +20,21 @@ def is_file(response: httpx.Response, media: str) -> bool:
 
 
 async def read_body(response: httpx.Response) -> Reply:
-    """The whole body, bounded and undecoded. Raises Malformed: we asked for identity, so no encoding is due."""
-    if response.headers.get("content-encoding", "identity").lower() != "identity":
-        raise Malformed("a reply came in an encoding that was not asked for")
+    """The whole body, bounded and undecoded; then the reply is closed.
+
+    Raises httpx.TransportError, and Malformed: we asked for identity, so no encoding is due.
+    """
     body = bytearray()
-    async for chunk in response.stream:  # type: ignore[union-attr]  # ours are all asynchronous
-        body += chunk
-        if len(body) > REPLY_LIMIT:
-            raise Malformed("a reply is larger than any documented one")
+    stream: httpx.AsyncByteStream = response.stream  # type: ignore[assignment]  # ours are all asynchronous
+    try:
+        if response.headers.get("content-encoding", "identity").lower() != "identity":
+            raise Malformed("a reply came in an encoding that was not asked for")
+        async for chunk in stream:
+            body += chunk
+            if len(body) > REPLY_LIMIT:
+                raise Malformed("a reply is larger than any documented one")
+    finally:
+        await stream.aclose()
     return Reply(response.status_code, response.headers, bytes(body))
 
 

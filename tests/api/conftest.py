@@ -60,6 +60,20 @@ async def sent_writes(stack: Stack, connection: str) -> list[str]:
     return [entry["operation"] for entry in log if entry["method"] in WRITES and "auth" not in entry["path"]]
 
 
+def requests_of(stack: Stack, connection: str, patch: pytest.MonkeyPatch) -> list[httpx.Request]:
+    """Grows with each request that a connection sends from now on."""
+    sent: list[httpx.Request] = []
+    transport = stack.gateway.connections[connection].upstream.transport
+    really = transport.handle_async_request
+
+    async def noted(request: httpx.Request) -> httpx.Response:
+        sent.append(request)
+        return await really(request)
+
+    patch.setattr(transport, "handle_async_request", noted)
+    return sent
+
+
 def problem(reply: httpx.Response, kind: str, *pointers: str) -> dict[str, Any]:
     """The problem that a reply is: of the closed list, with exactly these pointers."""
     assert reply.headers["content-type"] == MEDIA_TYPE, reply.text

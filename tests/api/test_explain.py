@@ -7,14 +7,13 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
-import httpx
 import pytest
 from click.testing import CliRunner
 
 from contracts.document import Document
 from gateway.cli import main
 from gateway.redaction import redacted
-from tests.api.conftest import config_of, done, nothing_happened, problem
+from tests.api.conftest import config_of, done, nothing_happened, problem, requests_of
 from tests.api.limited import approvals, gbp, limited, of_connection
 from tests.conftest import Stack, connection_of, four_simulators, order, stack_of
 from tests.toml import written
@@ -84,15 +83,7 @@ async def test_what_is_explained_is_what_is_then_sent(
 ) -> None:
     found = await explained(stack, asked)
     taken = next(item for item in found["candidates"] if item["verdict"] == "taken")
-    sent: list[httpx.Request] = []
-    client = stack.gateway.connections[name].upstream.client
-    really = client.send
-
-    async def send(request: httpx.Request, **more: Any) -> httpx.Response:
-        sent.append(request)
-        return await really(request, **more)
-
-    monkeypatch.setattr(client, "send", send)
+    sent = requests_of(stack, name, monkeypatch)
     done(await stack.write("POST", path, body), 201 if path == "/v1/payouts" else 200)
     request = next(each for each in sent if each.method == taken["request"]["method"] and "auth" not in each.url.path)
     shown = taken["request"]

@@ -6,13 +6,12 @@ import json
 from pathlib import Path
 from typing import Any
 
-import httpx
 import pytest
 
 from contracts.document import Document, Operation
 from contracts.simulator.demo import ACCOUNTS
 from gateway.redaction import SUSPICIOUS
-from tests.api.conftest import config_of, problem, sent_writes
+from tests.api.conftest import config_of, problem, requests_of, sent_writes
 from tests.api.test_operations_reached import direct
 from tests.conftest import Stack, stack_of
 
@@ -168,14 +167,8 @@ async def test_a_refused_native_read_is_a_problem_of_ours(stack: Stack, status: 
     problem(await stack.call.get("/v1/connections/sway/native/v1/payouts/42"), kind)
 
 
-async def test_the_callers_credentials_and_headers_stay_here(stack: Stack) -> None:
-    sent: list[httpx.Request] = []
-    client = stack.gateway.connections["promo"].upstream.client
-
-    async def note(request: httpx.Request) -> None:
-        sent.append(request)
-
-    client.event_hooks["request"].append(note)
+async def test_the_callers_credentials_and_headers_stay_here(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> None:
+    sent = requests_of(stack, "promo", monkeypatch)
     headers = {"X-API-KEY": "test-of-the-caller", "Cookie": "test=1", "Accept": "text/plain"}
     assert (await stack.call.get("/v1/connections/promo/native/payouts/list", headers=headers)).status_code == 200
     (request,) = sent

@@ -234,7 +234,7 @@ async def test_a_gateway_that_still_answers_a_call_is_not_taken_apart(stack: Sta
         assert (await stack.call.post(RELOAD)).status_code == 200
         await some_time(stack)
         assert stack.service.draining == [old]
-        assert not old.connections["sway"].upstream.client.is_closed
+        assert not old.connections["sway"].upstream.transport.closed
     await until_drained(stack.service)
 
 
@@ -247,10 +247,10 @@ async def test_a_call_under_way_ends_with_the_config_that_it_began_with(stack: S
     changed(stack, lambda raw: raw["connections"]["sway"].update(timeout=7.0))
     assert (await stack.call.post(RELOAD)).status_code == 200
     assert stack.service.current is not old
-    assert not old.connections["sway"].upstream.client.is_closed
+    assert not old.connections["sway"].upstream.transport.closed
     done(await marking)
     await until_drained(stack.service)
-    assert old.connections["sway"].upstream.client.is_closed
+    assert old.connections["sway"].upstream.transport.closed
 
 
 async def test_a_call_that_came_before_its_connection_went_is_answered_by_it(stack: Stack) -> None:
@@ -282,7 +282,7 @@ async def test_a_connection_that_is_not_changed_goes_on_as_it_is(stack: Stack) -
     new = stack.service.current
     assert new.connections["bank"] is old.connections["bank"]
     assert new.connections["sway"] is not old.connections["sway"]
-    assert not new.connections["bank"].upstream.client.is_closed
+    assert not new.connections["bank"].upstream.transport.closed
 
 
 async def test_what_was_accepted_at_the_last_moment_is_followed_by_the_gateway_that_took_it(stack: Stack) -> None:
@@ -297,7 +297,7 @@ async def test_what_was_accepted_at_the_last_moment_is_followed_by_the_gateway_t
     assert old.runner.follows == {"bank"}
     await stack.gateway.store.write(lambda tx: tx.execute("UPDATE operation SET state = 'succeeded', due_at = NULL"))
     await until_drained(stack.service)
-    assert old.connections["bank"].upstream.client.is_closed
+    assert old.connections["bank"].upstream.transport.closed
     current = stack.service.current
     assert current.runner.follows == set(current.connections)
 

@@ -59,8 +59,7 @@ async def lane(write: Write) -> AsyncIterator[Lane]:
         raw["connections"][write.connection]["timeout"] = TIMEOUT
         if write.bulk:
             raw["connections"][write.connection]["settings"] = {"bulk_key": "ids"}
-        starved = await stack.enter_async_context(httpx.AsyncClient(transport=Starved()))
-        made = Lane(write, await stack.enter_async_context(stack_of(raw, simulators)), simulator, starved)
+        made = Lane(write, await stack.enter_async_context(stack_of(raw, simulators)), simulator)
         log = logging.getLogger("gateway.operations")
         log.addHandler(made.alarms)
         stack.callback(log.removeHandler, made.alarms)
@@ -77,7 +76,7 @@ class Starved(httpx.AsyncBaseTransport):
 class Lane:
     """One write's gateway and provider, and what is met there."""
 
-    def __init__(self, write: Write, stack: Stack, simulator: Simulator, starved: httpx.AsyncClient) -> None:
+    def __init__(self, write: Write, stack: Stack, simulator: Simulator) -> None:
         self.write, self.stack, self.simulator = write, stack, simulator
         self.connection = stack.gateway.connections[write.connection]
         self.runner = stack.gateway.runner
@@ -86,8 +85,7 @@ class Lane:
         for part in (self.runner, stack.gateway.writer, stack.gateway.decisions):
             part.store = self.store
         self.runner.clock = self.clock
-        self.home, self.client = self.connection.upstream.base_url, self.connection.upstream.client
-        self.starved = starved
+        self.home, self.transport = self.connection.upstream.base_url, self.connection.upstream.transport
         self.seeds = [dict(record.body) for record in [*simulator.state.payouts, *simulator.state.requests]]
         self.number = 0
 
@@ -160,10 +158,10 @@ class Lane:
             case "tls_to_a_plain_port":
                 upstream.base_url = f"https://127.0.0.1:{port}"
             case _:
-                upstream.client = self.starved
+                upstream.transport = Starved()
 
     def _mend(self, cell: Cell) -> None:
-        self.connection.upstream.base_url, self.connection.upstream.client = self.home, self.client
+        self.connection.upstream.base_url, self.connection.upstream.transport = self.home, self.transport
         if not cell.story.startswith("lags"):
             self.simulator.faults.clear()
 

@@ -16,9 +16,9 @@ import pytest
 from contracts.cases import Case, documented
 from contracts.cases.transport import FAULTS, leaves_nothing
 from gateway.conformance.line import EXCEPTIONS, Line
-from gateway.conformance.line import new_client as scripted_client
 from gateway.conformance.subject import Subject
-from gateway.upstream.client import new_client as real_client
+from gateway.upstream.bodies import read_body
+from gateway.upstream.transport import Transport
 
 LEFT = "send_request_headers.started"
 
@@ -43,12 +43,11 @@ def broken(fault: str | None) -> Case:
     return replace(example, fault=fault)
 
 
-async def asked(client: httpx.AsyncClient, url: str) -> tuple[Heard, Exception | None]:
+async def asked(transport: httpx.AsyncBaseTransport, url: str) -> tuple[Heard, Exception | None]:
     heard = Heard()
-    request = client.build_request("GET", url)
-    request.extensions["trace"] = heard
+    request = httpx.Request("GET", url, extensions={"trace": heard})
     try:
-        await client.send(request)
+        await read_body(await transport.handle_async_request(request))
     except Exception as error:
         return heard, error
     return heard, None
@@ -59,8 +58,7 @@ async def asked(client: httpx.AsyncClient, url: str) -> tuple[Heard, Exception |
 async def test_every_fault_says_whether_anything_left(fault: str) -> None:
     line = Line()
     line.answer = lambda request: broken(fault)
-    async with scripted_client(line) as client:
-        heard, error = await asked(client, "https://provider.example.test/v1/payouts/po_1")
+    heard, error = await asked(line, "https://provider.example.test/v1/payouts/po_1")
     assert heard.left is not leaves_nothing(fault)
     assert len(line.sent) == (0 if leaves_nothing(fault) else 1)
     assert type(error) is type(EXCEPTIONS[fault]())
@@ -98,8 +96,8 @@ HEADERS = b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length:
     ],
 )
 async def test_a_real_line_breaks_as_the_scripted_one_says(fault: str, answer: bytes, reset: bool) -> None:
-    async with server(answer, reset) as url, real_client() as client:
-        heard, error = await asked(client, url)
+    async with server(answer, reset) as url, Transport() as transport:
+        heard, error = await asked(transport, url)
     assert type(error) is type(EXCEPTIONS[fault]())
     assert heard.left
 
@@ -108,7 +106,7 @@ async def test_a_real_line_breaks_as_the_scripted_one_says(fault: str, answer: b
 async def test_a_real_refusal_to_connect_leaves_nothing() -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
-        async with real_client() as client:
-            heard, error = await asked(client, f"http://127.0.0.1:{taken.getsockname()[1]}/")
+        async with Transport() as transport:
+            heard, error = await asked(transport, f"http://127.0.0.1:{taken.getsockname()[1]}/")
     assert type(error) is type(EXCEPTIONS["connection refused"]())
     assert not heard.left

@@ -18,7 +18,7 @@ from gateway.conformance.report import Report
 from gateway.conformance.scenarios import is_write, run_scenarios
 from gateway.conformance.simulated import Simulated, add_scenarios, run_simulated
 from gateway.conformance.subject import Subject
-from gateway.upstream.client import new_client
+from gateway.upstream.transport import Transport
 from providers.ledger import Ledger
 from providers.sdk import Call, Mark, Payout, convergent
 from providers.tokenio import TokenIo
@@ -69,8 +69,8 @@ async def findings_with(subject: Subject, **fault: Any) -> Findings:
             if fault:
                 self.fault({"times": None, **fault})
 
-    async with running(subject.name) as server, new_client() as client:
-        return await run_scenarios(party_of(subject), Spoilt(server), client, writes=True)
+    async with running(subject.name) as server, Transport() as transport:
+        return await run_scenarios(party_of(subject), Spoilt(server), transport, writes=True)
 
 
 FAULTS = [
@@ -109,10 +109,10 @@ async def test_an_account_without_such_a_record_is_left_out_live_only(simulated:
         def begin(self) -> None:
             self._simulator.seed(payouts=[], replace=True)
 
-    async with running("ledger") as server, new_client() as client:
+    async with running("ledger") as server, Transport() as transport:
         place = Empty(server)
         place.simulated = simulated
-        findings = await run_scenarios(party_of(Subject.installed("ledger")), place, client, writes=True)
+        findings = await run_scenarios(party_of(Subject.installed("ledger")), place, transport, writes=True)
     [ran] = [each for each in findings.ran if each.scenario.startswith("open payouts are listed")]
     assert (ran.verdict, ran.detail) == (verdict, "step 1: the account shows nothing at /items/0/id")
 
@@ -158,8 +158,8 @@ def test_the_offline_suite_counts_the_scenarios_and_names_the_one_that_fails() -
 
 async def test_without_writes_nothing_that_writes_is_run() -> None:
     subject = Subject.installed("heldsway")
-    async with running("heldsway") as server, new_client() as client:
-        findings = await run_scenarios(party_of(subject), Simulated(server), client, writes=False)
+    async with running("heldsway") as server, Transport() as transport:
+        findings = await run_scenarios(party_of(subject), Simulated(server), transport, writes=False)
     ran = {each.scenario for each in findings.ran if each.verdict is not Verdict.LEFT_OUT}
     writing = {it.name for it in subject.scenarios if any(is_write(step, subject) for step in it.steps)}
     assert ran == {scenario.name for scenario in subject.scenarios} - writing

@@ -18,7 +18,7 @@ from contracts.simulator.server import RunningSimulator, running
 from gateway import metrics
 from gateway.plugins import contract_folder, contract_of
 from gateway.upstream import Answered, Outcome, Refused, Upstream, UpstreamFailed
-from gateway.upstream.client import new_client
+from gateway.upstream.transport import Transport
 from gateway.upstream.watching import Watch, counting
 from providers.heldsway import AccessToken, Heldsway, KeyPair
 from providers.ledger import Ledger
@@ -44,9 +44,9 @@ def _none_counted() -> None:
 
 
 async def test_a_simulated_provider_departs_in_nothing(sway: RunningSimulator) -> None:
-    async with new_client() as client:
+    async with Transport() as transport:
         pair = KeyPair(**{name: Secret(value) for name, value in ACCOUNTS["sway"].credentials.items()})
-        way = Upstream(Heldsway(Account("USD")), sway.url, lambda: (pair,), client, watch=counting("heldsway", SWAY))
+        way = Upstream(Heldsway(Account("USD")), sway.url, lambda: (pair,), transport, watch=counting("heldsway", SWAY))
         await way.read(Heldsway(Account("USD")).list_payouts(ListQuery()))
         refused = await way.send(Heldsway(Account("USD")).get("999"))
     assert isinstance(refused, Refused)
@@ -128,23 +128,21 @@ def test_a_built_in_plugin_has_the_shipped_contract() -> None:
 
 
 async def outcome_of(status: int, body: str, media: str, document: Document | None) -> Outcome[Any]:
-    async with answering(status, body, media) as client:
-        return await holding_a_token(client, counting("heldsway", document)).send(Heldsway(Account("USD")).get("42"))
+    sender = holding_a_token(answering(status, body, media), counting("heldsway", document))
+    return await sender.send(Heldsway(Account("USD")).get("42"))
 
 
-def answering(status: int, body: str, media: str) -> httpx.AsyncClient:
+def answering(status: int, body: str, media: str) -> httpx.MockTransport:
     async def parts() -> AsyncIterator[bytes]:
         yield body.encode()
 
     headers = {"content-type": media}
-    return httpx.AsyncClient(
-        transport=httpx.MockTransport(lambda request: httpx.Response(status, headers=headers, content=parts()))
-    )
+    return httpx.MockTransport(lambda request: httpx.Response(status, headers=headers, content=parts()))
 
 
-def holding_a_token(client: httpx.AsyncClient, watch: Watch) -> Upstream:
+def holding_a_token(transport: httpx.AsyncBaseTransport, watch: Watch) -> Upstream:
     token = AccessToken(Secret("test-access-token"))
-    return Upstream(Heldsway(Account("USD")), "http://provider.test", lambda: (token,), client, watch=watch)
+    return Upstream(Heldsway(Account("USD")), "http://provider.test", lambda: (token,), transport, watch=watch)
 
 
 def counted() -> dict[tuple[str, ...], float]:

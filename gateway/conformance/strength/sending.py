@@ -77,9 +77,13 @@ def _is_definite_refusal(outcome: Any) -> bool:
     return isinstance(outcome, Refused) and outcome.refusal.kind in definite
 
 
-def _follows(send: Any) -> Any:
-    async def changed(self: httpx.AsyncClient, request: httpx.Request, **kwargs: Any) -> Any:
-        return await send(self, request, **{**kwargs, "follow_redirects": True})
+def _follows(ask: Any) -> Any:
+    async def changed(self: Upstream, request: httpx.Request) -> Any:
+        response = await ask(self, request)
+        if not response.has_redirect_location:
+            return response
+        request.url = request.url.join(response.headers["location"])
+        return await ask(self, request)
 
     return changed
 
@@ -114,7 +118,7 @@ SENDING = (
     Mistake("an unclear write has failed", replaced(machine, "_unclear", _fails_unclear), (WRITES,)),
     Mistake("404 after a create is final", replaced(machine, "_refused", _fails_absent_create), (CREATES,)),
     Mistake("the next try comes before Retry-After", replaced(machine, "_refused", _hurries), (RATE_LIMITED, WRITES)),
-    Mistake("redirects are followed with credentials", replaced(httpx.AsyncClient, "send", _follows)),
+    Mistake("redirects are followed with credentials", replaced(Upstream, "_ask", _follows)),
     Mistake(
         "a refused token is used again",
         replaced(sender, "_turned_away", lambda _: lambda result, effect: False),
