@@ -37,7 +37,7 @@ HANDLERS: list[HTTPRouteHandler] = [handler for module in MODULES for handler in
 
 
 def _options() -> list[HTTPRouteHandler]:
-    """Which methods a path has. The framework's own answer passes no guard, and names the first method only."""
+    """Which methods a path has. The framework's own answer is none of ours, and names the first method only."""
     methods: dict[str, list[str]] = {}
     for item in map(declared, HANDLERS):
         methods.setdefault(item.path, ["OPTIONS"]).append(item.method)

@@ -93,7 +93,8 @@ def _entry(needed: str | None, handler: Handler) -> ASGIApp:
 
 
 async def _never_reached() -> None:
-    """Stands below the entry, because the framework wants a handler."""
+    """Stands below the entry, because the framework wants a handler. Whoever came here would have passed no entry."""
+    raise ApiError("internal")
 
 
 def declared(handler: BaseRouteHandler) -> Endpoint:

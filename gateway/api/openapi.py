@@ -1,4 +1,4 @@
-"""The gateway's own OpenAPI document, built from the same declarations that the guard enforces, and its page."""
+"""The gateway's own OpenAPI document, built from the same declarations that the routes enforce, and its page."""
 
 from __future__ import annotations
 
