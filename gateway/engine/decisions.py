@@ -133,7 +133,8 @@ class Decisions:
         sent = self.runner.start(released, self.runner.send(released, call, before))
         await asyncio.wait({sent})  # hanging up cancels nothing
         # Where its outcome could not be recorded it has been sent all the same: the journal says `sending`.
-        return released if sent.cancelled() or sent.exception() else sent.result().operation
+        settled = None if sent.cancelled() else sent.result()
+        return settled.operation if settled else released
 
     async def _decide(self, operation: Operation, decision: Decision, rule: Rule) -> Operation:
         attempts = await self.store.read(lambda tx: attempts_of(tx, operation.id))

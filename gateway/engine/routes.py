@@ -70,7 +70,10 @@ def ways(config: Config, route: Route, caller: Caller, ask: Ask) -> Ways:
 
 
 def place(config: Config, caller: Caller, ask: Ask, by: Callable[[Config, Route, Caller, Ask], Ways] = ways) -> Routing:
-    """Where a call goes that names no connection. Nothing is `taken` where nobody takes it."""
+    """Where a call goes that names no connection. Nothing is `taken` where nobody takes it.
+
+    `by` finds the ways of the route that matches.
+    """
     for route in config.routes:
         if mismatch(route.when, ask) is None:
             return by(config, route, caller, ask).of(ask.payee)

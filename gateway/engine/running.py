@@ -80,7 +80,7 @@ class Runner:
         self.spare = spare  # the fallbacks of each route, today
         self.clock = clock
         self.owner = f"{socket.gethostname()}:{os.getpid()}:{uuid4().hex[:8]}"
-        self.tasks: dict[str, asyncio.Task[Settled]] = {}
+        self.tasks: dict[str, asyncio.Task[Settled | None]] = {}
         self._finished: dict[str, Attempt] = {}  # the first attempt of what is under way, as it was recorded
         self.follows = frozenset(connections)  # whose due operations it takes
         self.working = True
@@ -97,18 +97,22 @@ class Runner:
         """The operation as it is accepted: leased, and counted by limits from now on."""
         return msgspec.structs.replace(self.leased(tx, operation), accepted_at=database_now(tx))
 
-    def start(self, operation: Operation, work: Coroutine[Any, Any, Operation]) -> asyncio.Task[Settled]:
-        task = asyncio.create_task(self._settled(operation.id, work))
-        self.tasks[operation.id] = task
-        task.add_done_callback(lambda done: self._done(operation.id, done))
+    def start(self, operation: Operation, work: Coroutine[Any, Any, Operation]) -> asyncio.Task[Settled | None]:
+        """Works on an operation, whatever its caller does. The result is None where the work was interrupted."""
+        task = self.tasks[operation.id] = asyncio.create_task(self._settled(operation.id, work))
         return task
 
-    async def _settled(self, id: str, work: Coroutine[Any, Any, Operation]) -> Settled:
-        """What comes of the work, with the operation's attempt if there was no other."""
+    async def _settled(self, id: str, work: Coroutine[Any, Any, Operation]) -> Settled | None:
         try:
             operation = await work
+        except Exception:
+            # The journal says `sending`: once its lease has ended, someone looks up what became of it.
+            log.exception("operation %s was interrupted", id)
+            return None
         finally:
             first = self._finished.pop(id, None)
+            if self.tasks.get(id) is asyncio.current_task():
+                del self.tasks[id]
         return Settled(operation, [first] if first and operation.attempts == 1 else None)
 
     async def send(self, operation: Operation, call: Call[Any], before: float) -> Operation:
@@ -259,7 +263,7 @@ class Runner:
         if tasks:
             await asyncio.wait(tasks)
 
-    async def _take_due(self) -> list[asyncio.Task[Settled]]:
+    async def _take_due(self) -> list[asyncio.Task[Settled | None]]:
         lease = self.knobs.lease * 1000
         taken = await self.store.write(lambda tx: claim_due(tx, self.owner, CLAIM_MOST, lease, self.follows))
         return [self.start(item.operation, self._go_on(item)) for item in taken]
@@ -275,13 +279,6 @@ class Runner:
         """Waits for what is being sent. What is not done then stays `sending`, and is looked up later."""
         if self.tasks:
             await asyncio.wait(self.tasks.values(), timeout=seconds)
-
-    def _done(self, id: str, task: asyncio.Task[Settled]) -> None:
-        if self.tasks.get(id) is task:
-            del self.tasks[id]
-        if not task.cancelled() and task.exception() is not None:
-            # The journal says `sending`: once its lease has ended, someone looks up what became of it.
-            log.error("operation %s was interrupted", id, exc_info=task.exception())
 
     async def _tell(self, operation: Operation, verdict: Verdict) -> None:
         await self.coordination.wake(NEWS, operation.id)

@@ -130,8 +130,8 @@ class Writer:
         task = self.runner.tasks.get(operation.id)
         if task is not None and wait > 0:
             await asyncio.wait({task}, timeout=wait)
-            if task.done() and not task.cancelled() and task.exception() is None:
-                return task.result()
+            if task.done() and not task.cancelled() and (settled := task.result()):
+                return settled
         try:
             return Settled(await self._news_of(operation, 0.0 if task else wait))
         except JournalUnavailable:  # it is accepted, and perhaps sent: the caller must not be told otherwise
