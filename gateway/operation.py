@@ -35,6 +35,7 @@ class State(StrEnum):
 
 
 OPEN = frozenset({State.AWAITING_APPROVAL, State.ACCEPTED, State.SENDING, State.UNKNOWN, State.NEEDS_REVIEW})
+LAPSED = frozenset({State.REJECTED, State.EXPIRED, State.CANCELLED})  # as if never asked for: limits, reference
 
 
 class Step(StrEnum):

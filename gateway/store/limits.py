@@ -138,7 +138,7 @@ def _spent(tx: Transaction, operation: Operation, holder: Holder, today: int) ->
     sql = (
         "SELECT COALESCE(SUM(CASE WHEN payee = ? THEN minor_units END), 0), COALESCE(SUM(minor_units), 0)"  # noqa: S608
         f" FROM operation WHERE {_column(holder)} = ? AND currency = ? AND accepted_at >= ? AND accepted_at < ?"
-        " AND minor_units IS NOT NULL AND state NOT IN ('rejected', 'expired', 'cancelled')"
+        " AND minor_units IS NOT NULL AND lapsed = 0"
     )
     parameters = (operation.payee, holder.name, operation.currency, today, today + DAY)
     of_payee, of_all = tx.execute(sql, parameters)[0]

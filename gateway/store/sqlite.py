@@ -185,17 +185,7 @@ def _noun(error: apsw.Error) -> Exception:
 
 
 def _set_up(connection: apsw.Connection, path: Path, reading: bool) -> None:
-    pragmas = [
-        "journal_mode = WAL",
-        "synchronous = FULL",
-        "foreign_keys = ON",
-        "fullfsync = ON",
-        "temp_store = MEMORY",
-        "cache_size = -16000",
-    ]
-    if reading:
-        pragmas = ["query_only = ON"]
-    for pragma in pragmas:
+    for pragma in _READING if reading else _WRITING:
         connection.execute(f"PRAGMA {pragma}")
     mode, synchronous = connection.pragma("journal_mode"), connection.pragma("synchronous")
     if not reading:

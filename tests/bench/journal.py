@@ -33,7 +33,7 @@ from tests.servers import postgres_server
 
 AUDIT = Audit(b"test-audit-key")
 CONNECTIONS = ("bank", "desk", "aff", "main")
-TOGETHER = 500  # payouts that the filling puts into one function
+TOGETHER = 5000  # payouts that the filling puts into one function
 LEASE_MS = 60_000
 _SIZE = {
     "sqlite": "SELECT page_count * page_size FROM pragma_page_count, pragma_page_size",
@@ -156,15 +156,19 @@ def works() -> tuple[Work, Work]:
     operation = prepared()
     attempt = Attempt(operation=operation.id, number=1, started_at=operation.created_at)
     after, finished, seen = concluded(operation)
+    accepted_at = 0
 
     def accepting(tx: Transaction) -> None:
+        nonlocal accepted_at
+        accepted_at = now(tx)
         taken = leased(tx, operation, "test-host:1:0a1b2c3d", LEASE_MS)
-        accept(tx, msgspec.structs.replace(taken, accepted_at=now(tx)), attempt)
+        accept(tx, msgspec.structs.replace(taken, accepted_at=accepted_at), attempt)
         AUDIT.append(tx, operation, operation.maker, "accepted")
 
     def recording(tx: Transaction) -> None:
-        record(tx, after, finished, seen)
-        AUDIT.append(tx, after, GATEWAY, "recorded")
+        recorded = msgspec.structs.replace(after, accepted_at=accepted_at)
+        record(tx, recorded, finished, seen)
+        AUDIT.append(tx, recorded, GATEWAY, "recorded")
 
     return accepting, recording
 

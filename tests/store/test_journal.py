@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import msgspec
 import pytest
 
 from gateway.operation import State, Step
 from gateway.store.journal import (
+    Accepted,
     DuplicateReference,
     KeyReused,
     PayoutBusy,
@@ -22,6 +25,7 @@ from gateway.store.journal import (
     observe,
     record,
 )
+from providers.sdk import Effect
 from tests.store.records import TENANT, attempt, get, ids, mark, observation, operation, payout, put
 
 pytestmark = pytest.mark.anyio
@@ -76,6 +80,42 @@ async def test_a_reference_is_taken_once_and_freed_by_a_rejection(store: Store) 
     rejected = msgspec.structs.replace(first, state=State.REJECTED)
     assert await store.write(lambda tx: record(tx, rejected, None, None))
     assert (await put(store, second)).replayed is False
+
+
+async def test_a_rejection_that_proves_wrong_takes_its_reference_again(store: Store) -> None:
+    first = operation()
+    await put(store, first)
+    for fence, state in enumerate((State.REJECTED, State.SUCCEEDED)):
+        changed = msgspec.structs.replace(first, state=state, fence=fence)
+        assert await store.write(lambda tx, changed=changed: record(tx, changed, None, None))  # type: ignore[misc]
+    with pytest.raises(DuplicateReference):
+        await put(store, operation(reference=first.reference))
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"connection": "reserve", "provider_reference": "other", "effect": Effect.GUARDED},
+        {"accepted_at": 1_800_000_000_001},
+        {"provider_reference": "other"},
+        {"state": State.CANCELLED},
+        {"state": State.SUCCEEDED, "target": "po:1:2", "payout": payout()},
+    ],
+)
+async def test_whatever_changes_is_recorded_once(store: Store, changes: dict[str, Any]) -> None:
+    wanted = operation()
+    await put(store, wanted)
+    changed = msgspec.structs.replace(wanted, **changes)
+    assert await store.write(lambda tx: record(tx, changed, None, None))
+    assert await get(store, wanted) == msgspec.structs.replace(changed, fence=1)
+    assert not await store.write(lambda tx: record(tx, changed, None, None))
+
+
+async def test_a_replay_is_answered_whatever_has_become_of_the_payout_since(store: Store) -> None:
+    first = mark(action="process", state=State.SUCCEEDED)
+    await put(store, first)
+    await put(store, mark(state=State.SUCCEEDED))
+    assert await put(store, mark(action="process", key=first.key)) == Accepted(first, replayed=True)
 
 
 @pytest.mark.parametrize("state", [State.ACCEPTED, State.SENDING, State.UNKNOWN, State.NEEDS_REVIEW])
