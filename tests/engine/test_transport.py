@@ -79,6 +79,12 @@ async def peer(*answers: bytes | Last | Play, **options: Any) -> AsyncIterator[P
                 await writer.wait_closed()
 
 
+@pytest.fixture(params=[False, True], ids=["asyncio", "uvloop"])
+def anyio_backend(request: pytest.FixtureRequest) -> tuple[str, dict[str, bool]]:
+    """uvloop is what production runs on."""
+    return "asyncio", {"use_uvloop": request.param}
+
+
 @pytest.fixture
 async def transport() -> AsyncIterator[Transport]:
     async with Transport(silence=5.0) as made:
