@@ -46,7 +46,7 @@ class Peer:
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.opened += 1
         self.writers.append(writer)
-        with contextlib.suppress(asyncio.IncompleteReadError, ConnectionError):
+        with contextlib.suppress(asyncio.IncompleteReadError, asyncio.LimitOverrunError, ConnectionError):
             while True:
                 self.heard.append(await reader.readuntil(b"\r\n\r\n"))
                 if self.answers and not await self._answered(self.answers.pop(0), writer):
@@ -319,6 +319,14 @@ async def test_a_body_that_nobody_read_takes_its_connection_with_it(transport: T
     async with peer(OK + b"Content-Length: 9\r\n\r\nok", WHOLE) as server:
         response = await transport.handle_async_request(Sending(server.url).request)
         await response.aclose()
+        assert await asked(transport, server.url) == (200, b"ok")
+        assert server.opened == 2
+
+
+async def test_an_answer_before_the_request_has_left_takes_its_connection_with_it(transport: Transport) -> None:
+    async with peer(WHOLE, WHOLE) as server:
+        large = Sending(server.url, content=b"x" * 2**24)
+        assert await large.over(transport) == (200, b"ok")
         assert await asked(transport, server.url) == (200, b"ok")
         assert server.opened == 2
 
