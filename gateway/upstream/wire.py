@@ -122,7 +122,7 @@ class Answer(httpx.AsyncByteStream):
 
     def on_headers_complete(self) -> None:
         self.status = self._parser.get_status_code()
-        if self.status < 100 or self.status == 101:
+        if self.status < 100:
             raise Unreadable
         if self.status >= 200:
             self.keeps_open = self._parser.should_keep_alive()

@@ -147,6 +147,7 @@ DROPPED = {
     "it says close": OK + b"Connection: close\r\nContent-Length: 2\r\n\r\nok",
     "1.0": b"HTTP/1.0 200 OK\r\nContent-Length: 2\r\n\r\nok",
     "its end is the connection's": Last(OK + b"\r\nok"),
+    "its end is the connection's, after 103": Last(b"HTTP/1.1 103 -\r\nContent-Length: 9\r\n\r\n" + OK + b"\r\nok"),
     "more than the answer": WHOLE + b"stray",
     "a second answer": WHOLE + WHOLE,
     "more than a last answer": OK + b"Connection: close\r\nContent-Length: 2\r\n\r\nokstray",
@@ -215,6 +216,13 @@ async def test_an_answer_may_come_byte_by_byte(whole: bytes, transport: Transpor
     async with peer(whole, trickle) as server:
         assert await asked(transport, server.url) == await asked(transport, server.url)
         assert server.opened == 1
+
+
+async def test_fields_of_an_interim_answer_are_none_of_the_real_one(transport: Transport) -> None:
+    async with peer(b"HTTP/1.1 103 -\r\nRetry-After: 1\r\n\r\n" + WHOLE) as server:
+        response = await transport.handle_async_request(Sending(server.url).request)
+        await response.aclose()
+        assert response.headers.raw == [(b"Content-Length", b"2")]
 
 
 async def test_a_request_on_a_kept_connection_that_breaks_is_not_sent_again(transport: Transport) -> None:
