@@ -67,7 +67,7 @@ class Transport(httpx.AsyncBaseTransport):
             pool.close()
 
     def _pool(self, url: httpx.URL) -> Pool:
-        place = Place(url.scheme, url.host, url.port)
+        place = Place(url.scheme, url.raw_host.decode("ascii"), url.port)
         if place not in self._pools:
             self._pools[place] = Pool(place, self._silence)
         return self._pools[place]

@@ -122,7 +122,7 @@ class Answer(httpx.AsyncByteStream):
 
     def on_headers_complete(self) -> None:
         self.status = self._parser.get_status_code()
-        if self.status < 100 or self.status == 101:
+        if self.status < 100:
             raise Unreadable
         if self.status >= 200:
             self.keeps_open = self._parser.should_keep_alive()
@@ -182,7 +182,9 @@ class Wire(asyncio.Protocol):
     def release(self) -> None:
         """The exchange is over, however it ended."""
         answer, self._answer = self._answer, None
-        if answer is None or not (answer.ended and answer.keeps_open):
+        clean = answer is not None and answer.ended and answer.keeps_open
+        # An answer may come before its request has left as a whole.
+        if not clean or self._transport.get_write_buffer_size():
             self.close()
         self.resume()
         self._released(self)

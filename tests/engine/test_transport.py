@@ -46,7 +46,7 @@ class Peer:
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.opened += 1
         self.writers.append(writer)
-        with contextlib.suppress(asyncio.IncompleteReadError, ConnectionError):
+        with contextlib.suppress(asyncio.IncompleteReadError, asyncio.LimitOverrunError, ConnectionError):
             while True:
                 self.heard.append(await reader.readuntil(b"\r\n\r\n"))
                 if self.answers and not await self._answered(self.answers.pop(0), writer):
@@ -77,6 +77,12 @@ async def peer(*answers: bytes | Last | Play, **options: Any) -> AsyncIterator[P
             writer.transport.abort()
             with contextlib.suppress(ConnectionError):
                 await writer.wait_closed()
+
+
+@pytest.fixture(params=[False, True], ids=["asyncio", "uvloop"])
+def anyio_backend(request: pytest.FixtureRequest) -> tuple[str, dict[str, bool]]:
+    """uvloop is what production runs on."""
+    return "asyncio", {"use_uvloop": request.param}
 
 
 @pytest.fixture
@@ -141,6 +147,7 @@ DROPPED = {
     "it says close": OK + b"Connection: close\r\nContent-Length: 2\r\n\r\nok",
     "1.0": b"HTTP/1.0 200 OK\r\nContent-Length: 2\r\n\r\nok",
     "its end is the connection's": Last(OK + b"\r\nok"),
+    "its end is the connection's, after 103": Last(b"HTTP/1.1 103 -\r\nContent-Length: 9\r\n\r\n" + OK + b"\r\nok"),
     "more than the answer": WHOLE + b"stray",
     "a second answer": WHOLE + WHOLE,
     "more than a last answer": OK + b"Connection: close\r\nContent-Length: 2\r\n\r\nokstray",
@@ -209,6 +216,13 @@ async def test_an_answer_may_come_byte_by_byte(whole: bytes, transport: Transpor
     async with peer(whole, trickle) as server:
         assert await asked(transport, server.url) == await asked(transport, server.url)
         assert server.opened == 1
+
+
+async def test_fields_of_an_interim_answer_are_none_of_the_real_one(transport: Transport) -> None:
+    async with peer(b"HTTP/1.1 103 -\r\nRetry-After: 1\r\n\r\n" + WHOLE) as server:
+        response = await transport.handle_async_request(Sending(server.url).request)
+        await response.aclose()
+        assert response.headers.raw == [(b"Content-Length", b"2")]
 
 
 async def test_a_request_on_a_kept_connection_that_breaks_is_not_sent_again(transport: Transport) -> None:
@@ -313,6 +327,14 @@ async def test_a_body_that_nobody_read_takes_its_connection_with_it(transport: T
     async with peer(OK + b"Content-Length: 9\r\n\r\nok", WHOLE) as server:
         response = await transport.handle_async_request(Sending(server.url).request)
         await response.aclose()
+        assert await asked(transport, server.url) == (200, b"ok")
+        assert server.opened == 2
+
+
+async def test_an_answer_before_the_request_has_left_takes_its_connection_with_it(transport: Transport) -> None:
+    async with peer(WHOLE, WHOLE) as server:
+        large = Sending(server.url, content=b"x" * 2**24)
+        assert await large.over(transport) == (200, b"ok")
         assert await asked(transport, server.url) == (200, b"ok")
         assert server.opened == 2
 
