@@ -52,10 +52,12 @@ async def serve(
     server = _Server(settings, started)
     try:
         with server.capture_signals(), _reloading_on_hangup(app) if source else contextlib.nullcontext():
-            async with app.lifespan(), _among_others(worker, app, server):
+            async with app.lifespan():
                 gc.collect()
                 gc.freeze()  # what the start made is there to stay; walking over it costs a sixth at 256 calls at once
-                await server.serve(sockets=[bound])
+                async with _among_others(worker, app, server):
+                    bound.listen(settings.backlog)  # before the server is set up: each worker gets its share at once
+                    await server.serve(sockets=[bound])
     except ExceptionGroup as failed:  # the framework's, around the one error
         raise failed.exceptions[0] from None
     finally:

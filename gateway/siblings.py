@@ -73,7 +73,7 @@ class Worker:
             async with asyncio.timeout(HEARD_WITHIN):
                 reader, writer = await asyncio.open_unix_connection(self._socket(number))
                 with contextlib.closing(writer):
-                    return await reader.read()
+                    return await reader.read() or None
         except OSError:  # it is dead, or only starting; TimeoutError is one, too
             return None
 

@@ -13,6 +13,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+from gateway import metrics
 from tests.battery.fast_gateway import LEASE
 from tests.battery.processes import (
     FAST,
@@ -61,14 +62,19 @@ async def both_have_another_than(before: set[str], gateway: GatewayProcess, clie
 
 async def test_both_workers_serve_and_one_scrape_shows_each() -> None:
     async with two_workers() as (place, gateway, client):
-        states = await asyncio.gather(*(client.write(place.job("create")) for _ in range(40)))
+        counted = await until(lambda: served_by_both(place, gateway, client), PATIENCE, "answers of both workers")
         text = (await client.calls.get(f"{gateway.url}/metrics")).text
-    assert set(states) == {"succeeded"}
+    assert sum(counted.values()) == len(place.answers.operations)
     assert [f'payout_gateway_worker_up{{worker="{each}"}} 1.0' in text for each in (1, 2, 3)] == [True, True, False]
-    counted = {worker: int(number) for worker, number in SUCCEEDED.findall(text)}
-    assert counted.keys() == {"1", "2"}
-    assert sum(counted.values()) == 40
     assert text.count("# TYPE payout_gateway_operations_total ") == 1
+
+
+async def served_by_both(place: Site, gateway: GatewayProcess, client: Client) -> dict[str, int]:
+    """How many creates each worker has brought to their end, once both have."""
+    await asyncio.gather(*(client.write(place.job("create")) for _ in range(20)))
+    text = (await client.calls.get(f"{gateway.url}/metrics")).text
+    counted = {worker: int(number) for worker, number in SUCCEEDED.findall(text)}
+    return counted if len(counted) == 2 else {}
 
 
 async def test_whoever_is_asked_to_reload_all_workers_do() -> None:
@@ -118,6 +124,24 @@ async def replaced(gateway: GatewayProcess, before: set[int]) -> bool:
     return len(now) == 2 and now != before
 
 
+async def test_a_worker_that_cannot_come_back_is_tried_again_while_the_other_serves() -> None:
+    async with two_workers() as (place, gateway, client):
+        text = place.config.read_text()
+        place.config.write_text("not TOML")
+        psutil.Process(min(gateway.workers_alive())).kill()
+        await until(lambda: told(gateway, "another starts in 1 s"), PATIENCE, "a second try", 0.05, gateway.tail)
+        alone = await client.write(place.job("create"))
+        place.config.write_text(text)
+        before = gateway.workers_alive()
+        await until(lambda: replaced(gateway, before), PATIENCE, "another worker", 0.1, gateway.tail)
+        assert (await client.calls.get(f"{gateway.url}/health/ready")).status_code == 200
+    assert alone == "succeeded"
+
+
+async def told(gateway: GatewayProcess, words: str) -> bool:
+    return gateway.count(words) > 0
+
+
 async def test_an_orderly_end_ends_all_and_exits_0() -> None:
     async with two_workers() as (_, gateway, _):
         workers, process = gateway.workers_alive(), gateway.process
@@ -136,6 +160,16 @@ async def test_workers_do_not_outlive_their_parent() -> None:
             return not any(map(psutil.pid_exists, workers))
 
         await until(gone, PATIENCE, "the workers' end")
+
+
+def test_what_workers_count_is_told_as_one_process_tells_it_with_a_label_more() -> None:
+    metrics.operations.labels("bank", "create", "succeeded").inc(3)
+    alone = metrics.exposition().decode()
+    together = metrics.of_workers({"1": alone.encode(), "2": None}).decode()
+    up = "payout_gateway_worker_up"
+    assert [f'{up}{{worker="1"}} 1.0' in together, f'{up}{{worker="2"}} 0.0' in together] == [True, True]
+    unlabelled = re.sub(r',?worker="1"', "", together).replace("{}", "").splitlines()
+    assert [line for line in unlabelled if up not in line] == alone.splitlines()
 
 
 def run(config: Path, *more: str) -> subprocess.CompletedProcess[str]:
