@@ -36,7 +36,7 @@ class Worker:
 
     def refused(self, why: str) -> None:
         """It cannot start."""
-        self._say(f"refused {why}")
+        self._say(f"refused {' '.join(why.split())}")
 
     def reloaded(self) -> None:
         """The others shall read their config as well."""

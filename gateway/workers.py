@@ -59,9 +59,13 @@ class _Child:
     behind: bool = False
     why: str = ""  # it could not start
 
-    def signal(self, number: signal.Signals) -> None:
+    def tell(self, number: signal.Signals) -> None:
         with contextlib.suppress(ProcessLookupError):
             self.process.send_signal(number)
+
+    def end(self, number: signal.Signals) -> None:
+        self.tell(number)
+        self.line.close()
 
 
 class Workers:
@@ -126,6 +130,8 @@ class Workers:
             )  # a session of its own: a Ctrl-C comes to the parent alone
         lines, line = await asyncio.open_unix_connection(sock=ours)
         child = self._children[number] = _Child(number, process, line)
+        if self._ending.is_set():  # meanwhile
+            child.end(signal.SIGTERM)
         try:
             await self._hear(child, lines)
             await process.wait()
@@ -152,7 +158,7 @@ class Workers:
     def _is_ready(self, child: _Child) -> None:
         child.ready = True
         if child.behind:
-            child.signal(signal.SIGHUP)
+            child.tell(signal.SIGHUP)
         if self._began:
             child.line.write(b"go\n")
         elif sum(each.ready for each in self._children.values()) == self.count:
@@ -167,11 +173,10 @@ class Workers:
             if not child.ready:
                 child.behind = True
             elif child is not but:
-                child.signal(signal.SIGHUP)
+                child.tell(signal.SIGHUP)
 
     def _end(self, number: signal.Signals) -> None:
         """Passed on as it came: a second Ctrl-C cuts short what the first one waits for."""
         self._ending.set()
         for child in self._children.values():
-            child.signal(number)
-            child.line.close()
+            child.end(number)
