@@ -19,12 +19,14 @@ from rich.console import Console
 from rich.table import Table
 
 from gateway import __version__
-from gateway.config import ConfigInvalid
+from gateway.config import Config, ConfigInvalid
 from gateway.coordination import RedisUrlInvalid
 from gateway.keys import SCOPES, hashed, is_whole, new_key
 from gateway.options import config_option, loaded
 from gateway.plugins import installed
+from gateway.siblings import Place, Worker
 from gateway.store.journal import JournalRefused
+from gateway.workers import Workers, WorkersRefused
 from providers.sdk import CAPABILITIES
 
 EXAMPLES = """\b
@@ -69,13 +71,43 @@ def main() -> None:
 @config_option
 @click.option("--host", help="Overrides [server] host.")
 @click.option("--port", type=click.IntRange(0, 65535), help="Overrides [server] port.")
-def run(path: Path, host: str | None, port: int | None) -> None:
-    """Serve the API. SIGHUP reads the config again; a bad one changes nothing."""
-    from gateway.serve import serve
+@click.option(
+    "--workers",
+    type=click.IntRange(1, 256),
+    default=1,
+    show_default=True,
+    help="Processes behind the port, over one PostgreSQL journal.",
+)
+@click.option("--place", hidden=True, help="Which worker it is; their parent says so.")
+def run(path: Path, host: str | None, port: int | None, workers: int, place: str | None) -> None:
+    """Serve the API. SIGHUP reads the config again; a bad one changes nothing.
 
+    \b
+    Examples:
+      payout-gateway run --config gateway.toml
+      payout-gateway run --workers 4       [journal] is PostgreSQL; [redis] lets them share limits, circuits, reads
+    """
     config = loaded(path)
     address = host or config.server.host, config.server.port if port is None else port
-    _until_interrupted(serve(config, *address, source=path))
+    if place is not None:
+        _work(config, *address, path, Worker(msgspec.json.decode(place, type=Place)))
+    elif workers > 1:
+        _until_interrupted(Workers(config, workers, *address).run())
+    else:
+        from gateway.serve import serve
+
+        _until_interrupted(serve(config, *address, source=path))
+
+
+def _work(config: Config, host: str, port: int, source: Path, worker: Worker) -> None:
+    """As one of several. Why it cannot start is said by the parent, once for all of them."""
+    from gateway.serve import serve
+
+    try:
+        _until_interrupted(serve(config, host, port, source=source, worker=worker))
+    except click.ClickException as error:
+        worker.refused(error.message)
+        sys.exit(1)
 
 
 @main.command()
@@ -194,7 +226,7 @@ def _until_interrupted(work: Coroutine[Any, Any, None]) -> None:
     try:
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             runner.run(work)
-    except (JournalRefused, ConfigInvalid, RedisUrlInvalid, OSError) as error:
+    except (JournalRefused, ConfigInvalid, RedisUrlInvalid, WorkersRefused, OSError) as error:
         raise click.ClickException(str(error)) from None
     except KeyboardInterrupt:
         pass

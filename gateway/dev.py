@@ -19,7 +19,8 @@ from contracts.simulator.demo import ACCOUNTS
 from contracts.simulator.server import RunningSimulator, running
 from gateway.config import Config, load
 from gateway.keys import SCOPES, hashed, new_key
-from gateway.serve import listener, serve
+from gateway.listening import listener
+from gateway.serve import serve
 
 # The same ports at every start where they are free, so that a person finds them again.
 FIRST_SIMULATOR_PORT = 8091

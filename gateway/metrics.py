@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from enum import StrEnum
 from functools import cache
 from typing import TypeVar
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, generate_latest
+from prometheus_client import CollectorRegistry, Counter, Gauge, Metric, generate_latest
+from prometheus_client.parser import text_string_to_metric_families
+from prometheus_client.registry import Collector
 
 Kind = TypeVar("Kind", bound=StrEnum)
 
@@ -80,3 +82,26 @@ def show_circuits(states: Mapping[str, Mapping[Kind, StrEnum]]) -> None:
 def exposition() -> bytes:
     """The Prometheus text format."""
     return generate_latest(registry)
+
+
+def of_workers(texts: Mapping[str, bytes | None]) -> bytes:
+    """What each worker counts, told apart by a label, for each begins at 0 when it begins; None is one that is away."""
+    together = CollectorRegistry()
+    together.register(_Workers(texts))
+    return generate_latest(together)
+
+
+class _Workers(Collector):
+    def __init__(self, texts: Mapping[str, bytes | None]) -> None:
+        self.texts = texts
+
+    def collect(self) -> Iterator[Metric]:
+        up = Metric("payout_gateway_worker_up", "1 for each worker that told its metrics.", "gauge")
+        families = {up.name: up}
+        for worker, text in self.texts.items():
+            up.add_sample(up.name, {"worker": worker}, int(text is not None))
+            for each in text_string_to_metric_families((text or b"").decode()):
+                family = families.setdefault(each.name, Metric(each.name, each.documentation, each.type))
+                for sample in each.samples:
+                    family.add_sample(sample.name, sample.labels | {"worker": worker}, sample.value)
+        yield from families.values()

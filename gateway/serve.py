@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import logging
 import signal
 import socket
@@ -14,35 +15,29 @@ import uvicorn
 from litestar import Litestar
 
 from gateway.api.app import create_app
+from gateway.api.health import own_metrics
 from gateway.config import Config
 from gateway.engine.reloading import ConfigRefused, Service
+from gateway.listening import listener
+from gateway.siblings import Worker
 
 log = logging.getLogger("gateway.config")
 
 
-def listener(host: str, port: int) -> socket.socket:
-    """A bound socket, so that a port in use is said at once. Raises OSError."""
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    # The protocol is named because asyncio sets TCP_NODELAY only then; without it answers wait 40 ms.
-    bound = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
-    try:
-        bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        bound.bind((host, port))
-    except OSError as error:
-        bound.close()
-        raise OSError(f"cannot listen on {host}:{port}: {error.strerror}; try another --port") from None
-    return bound
-
-
 async def serve(
-    config: Config, host: str, port: int, started: asyncio.Event | None = None, source: Path | None = None
+    config: Config,
+    host: str,
+    port: int,
+    started: asyncio.Event | None = None,
+    source: Path | None = None,
+    worker: Worker | None = None,
 ) -> None:
     """Runs until a signal. `started` is set when calls are taken. SIGHUP makes it read `source` again.
 
-    Raises OSError, ConfigInvalid and JournalRefused.
+    `worker`: which one it is, where several share the port. Raises OSError, ConfigInvalid and JournalRefused.
     """
-    bound = listener(host, port)
-    app = create_app(config, source)
+    bound = listener(host, port, shared=worker is not None)
+    app = create_app(config, source, worker)
     settings = uvicorn.Config(
         app,
         loop="uvloop",
@@ -58,11 +53,26 @@ async def serve(
     try:
         with server.capture_signals(), _reloading_on_hangup(app) if source else contextlib.nullcontext():
             async with app.lifespan():
-                await server.serve(sockets=[bound])
+                gc.collect()
+                gc.freeze()  # what the start made is there to stay; walking over it costs a sixth at 256 calls at once
+                async with _among_others(worker, app, server):
+                    bound.listen(settings.backlog)  # before the server is set up: each worker gets its share at once
+                    await server.serve(sockets=[bound])
     except ExceptionGroup as failed:  # the framework's, around the one error
         raise failed.exceptions[0] from None
     finally:
         bound.close()
+
+
+def _among_others(
+    worker: Worker | None, app: Litestar, server: uvicorn.Server
+) -> contextlib.AbstractAsyncContextManager[None]:
+    def leave() -> None:
+        server.should_exit = True
+
+    if worker is None:
+        return contextlib.nullcontext()
+    return worker.among_others(lambda: own_metrics(app.state["service"].current), leave)
 
 
 @contextlib.contextmanager

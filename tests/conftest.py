@@ -20,7 +20,7 @@ from gateway.config import Config, parse
 from gateway.engine.reloading import Service
 from gateway.engine.service import Gateway
 from gateway.keys import SCOPES, hashed
-from gateway.serve import listener
+from gateway.listening import listener
 
 TEST_KEY = "test-key-of-everything"
 

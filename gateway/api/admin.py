@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from gateway.api.answers import json_answer
-from gateway.api.context import service_of
+from gateway.api.context import service_of, worker_of
 from gateway.api.endpoint import endpoint
 from gateway.api.exchange import Answer, ApiRequest
 
@@ -28,7 +28,10 @@ class Reloaded(msgspec.Struct, frozen=True):
 async def reload_config(request: ApiRequest) -> Answer:
     service = service_of(request)
     before = service.current.version
-    return json_answer(Reloaded((await service.reload()).version, before))
+    after = (await service.reload()).version
+    if worker := worker_of(request):
+        worker.reloaded()
+    return json_answer(Reloaded(after, before))
 
 
 HANDLERS = [reload_config]

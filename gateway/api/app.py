@@ -31,6 +31,7 @@ from gateway.api.exchange import Answer, ApiRequest
 from gateway.api.problems import handle
 from gateway.config import Config
 from gateway.engine.reloading import opened
+from gateway.siblings import Worker
 
 MODULES = (payouts, bulk, files, requests, settings, operations, connections, routes, native, admin, health, openapi)
 HANDLERS: list[HTTPRouteHandler] = [handler for module in MODULES for handler in module.HANDLERS]
@@ -58,10 +59,10 @@ def document() -> dict[str, Any]:
     return openapi.build(HANDLERS)
 
 
-def create_app(config: Config, source: Path | None = None) -> Litestar:
+def create_app(config: Config, source: Path | None = None, worker: Worker | None = None) -> Litestar:
     """The application over one config. The journal and the connections open when it starts.
 
-    `source`: the file that a reload reads.
+    `source`: the file that a reload reads. `worker`: which one it is, where several share the port.
     """
 
     @asynccontextmanager
@@ -76,5 +77,5 @@ def create_app(config: Config, source: Path | None = None) -> Litestar:
         exception_handlers={Exception: handle},
         openapi_config=None,
         logging_config=None,
-        state=State({"document": msgspec.json.encode(document())}),
+        state=State({"document": msgspec.json.encode(document()), "worker": worker}),
     )

@@ -13,6 +13,7 @@ from gateway.engine.intent import Intent, fingerprint
 from gateway.engine.reloading import Service
 from gateway.engine.service import Gateway
 from gateway.operation import Attempt, Kind, Operation, State
+from gateway.siblings import Worker
 from gateway.store.journal import Accepted, JournalUnavailable, attempts_of
 from providers.sdk import Mark
 
@@ -21,6 +22,12 @@ REPLAYED = "Idempotent-Replayed"
 
 def service_of(request: ApiRequest) -> Service:
     return request.service
+
+
+def worker_of(request: ApiRequest) -> Worker | None:
+    """Which one of several this process is."""
+    found: Worker | None = request.app.state["worker"]
+    return found
 
 
 def gateway_of(request: ApiRequest) -> Gateway:

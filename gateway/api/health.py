@@ -8,12 +8,13 @@ import msgspec
 
 from gateway import __version__, metrics
 from gateway.api.answers import json_answer
-from gateway.api.context import gateway_of, service_of
+from gateway.api.context import gateway_of, service_of, worker_of
 from gateway.api.endpoint import endpoint
 from gateway.api.exchange import Answer, ApiRequest
 from gateway.api.problems import ApiError
 from gateway.coordination import CircuitState
 from gateway.engine.connection import Connection
+from gateway.engine.service import Gateway
 from gateway.operation import instant
 from gateway.store.journal import Transaction
 
@@ -97,9 +98,15 @@ def _touch(tx: Transaction) -> None:
     media="text/plain",
 )
 async def get_metrics(request: ApiRequest) -> Answer:
-    connections = gateway_of(request).connections
-    metrics.show_circuits({name: await item.circuits() for name, item in connections.items()})
-    return Answer(metrics.exposition(), media="text/plain; version=0.0.4; charset=utf-8")
+    worker = worker_of(request)
+    text = metrics.of_workers(await worker.metrics()) if worker else await own_metrics(gateway_of(request))
+    return Answer(text, media="text/plain; version=0.0.4; charset=utf-8")
+
+
+async def own_metrics(gateway: Gateway) -> bytes:
+    """This process's."""
+    metrics.show_circuits({name: await item.circuits() for name, item in gateway.connections.items()})
+    return metrics.exposition()
 
 
 HANDLERS = [get_live, get_ready, get_metrics]

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TypeVar
 
 import httpx
+import psutil
 
 from tests.servers import _free_port
 
@@ -48,8 +49,8 @@ async def until(
 class GatewayProcess:
     """One gateway process, on a port that it keeps over its restarts."""
 
-    def __init__(self, config: Path, module: str = PRODUCT, **environment: str) -> None:
-        self.config, self.module, self.environment = config, module, environment
+    def __init__(self, config: Path, module: str = PRODUCT, workers: int = 1, **environment: str) -> None:
+        self.config, self.module, self.workers, self.environment = config, module, workers, environment
         self.port = _free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self.log = config.with_name(f"gateway-{self.port}.log")
@@ -60,7 +61,7 @@ class GatewayProcess:
         command = [sys.executable, "-m", module or self.module, "run", "--config", str(self.config)]
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
-                [*command, "--port", str(self.port)],
+                [*command, "--port", str(self.port), "--workers", str(self.workers)],
                 stdout=log,
                 stderr=log,
                 cwd=ROOT,
@@ -80,6 +81,14 @@ class GatewayProcess:
                 return False
 
             await until(answers, seconds, "a gateway that takes calls", tell=self.tail)
+
+    def workers_alive(self) -> set[int]:
+        """The process ids of its workers."""
+        return {child.pid for child in psutil.Process(self.pid).children()}
+
+    def hang_up(self) -> None:
+        """The order to read the config again."""
+        self._signal(signal.SIGHUP)
 
     def kill(self) -> None:
         """SIGKILL, wherever it stands."""

@@ -7,7 +7,6 @@ import random
 import time
 from collections import Counter
 
-from gateway.store.journal import Transaction
 from tests.battery.fast_gateway import LEASE
 from tests.battery.processes import (
     FAST,
@@ -18,6 +17,7 @@ from tests.battery.processes import (
     Site,
     begun,
     calling,
+    held_by,
     make_slow,
     site,
     until,
@@ -82,7 +82,7 @@ class _Three:
         make_slow(self.place, self.rng, 2 * CLIENTS)
         await until(lambda: self._busy(victim), PATIENCE, "a gateway with work under way", 0.01)
         victim.kill()
-        left = await self._held_by(victim)
+        left = await held_by(self.place, victim.pid)
         self.happened["killed while sending"] += bool(left)
         await until(lambda: self._taken(left), PATIENCE, "the others take over", 0.1)
         self.happened["taken over by the others"] += len(left)
@@ -90,17 +90,7 @@ class _Three:
         await victim.ready()
 
     async def _busy(self, gateway: GatewayProcess) -> bool:
-        return bool(self.place.answers.served[gateway.url]) and len(await self._held_by(gateway)) > 1
-
-    async def _held_by(self, gateway: GatewayProcess) -> set[tuple[str, int]]:
-        """The sends that this gateway has the lease of; its owner's name holds its process id."""
-        pid = gateway.pid
-
-        def held(tx: Transaction) -> set[tuple[str, int]]:
-            sql = "SELECT id, attempts FROM operation WHERE state = 'sending' AND lease_owner LIKE ?"
-            return {(id, attempts) for id, attempts in tx.execute(sql, (f"%:{pid}:%",))}
-
-        return await self.place.read(held)
+        return bool(self.place.answers.served[gateway.url]) and len(await held_by(self.place, gateway.pid)) > 1
 
     async def _taken(self, left: set[tuple[str, int]]) -> bool:
         return not left & await self.place.left_sending()

@@ -40,6 +40,7 @@ __all__ = [
     "TooLate",
     "begun",
     "calling",
+    "held_by",
     "make_slow",
     "site",
     "toml_of",
@@ -71,9 +72,9 @@ class Site:
     gateways: list[GatewayProcess] = field(default_factory=list)
     made: int = 0
 
-    def gateway(self, module: str = PRODUCT, **environment: str) -> GatewayProcess:
+    def gateway(self, module: str = PRODUCT, workers: int = 1, **environment: str) -> GatewayProcess:
         """One more gateway, ended with the site at the latest."""
-        made = GatewayProcess(self.config, module, **environment)
+        made = GatewayProcess(self.config, module, workers, **environment)
         self.gateways.append(made)
         return made
 
@@ -174,6 +175,16 @@ def unaudited(operations: list[Operation], moves: list[Move]) -> Iterator[str]:
     for each in operations:
         if last.get(each.id) is not each.state:
             yield f"unaudited: {each.id} is {each.state}, its audit log ends with {last.get(each.id)}"
+
+
+async def held_by(place: Site, pid: int) -> set[tuple[str, int]]:
+    """The sends that this process has the lease of; its owner's name holds its process id."""
+
+    def held(tx: Transaction) -> set[tuple[str, int]]:
+        sql = "SELECT id, attempts FROM operation WHERE state = 'sending' AND lease_owner LIKE ?"
+        return {(id, attempts) for id, attempts in tx.execute(sql, (f"%:{pid}:%",))}
+
+    return await place.read(held)
 
 
 def left_sending(tx: Transaction) -> list[Operation]:

@@ -132,8 +132,8 @@ def fastapi(bank: Bank, send: Send) -> Any:
         reply = await send(bank.url, *bank.request(order))
         return Response(bank.answer(reply), status_code=201, media_type="application/json")
 
-    app.post("/v1/payouts")(create)
     create.__annotations__ = {"request": Request, "return": Response}
+    app.post("/v1/payouts")(create)
     return app
 
 

@@ -1,27 +1,35 @@
-"""The rows of the benchmark: each is one process on one core that takes `POST /v1/payouts`."""
+"""The processes of the benchmark: each on one core (two workers: on both), everything else on the other one."""
 
 from __future__ import annotations
 
-import json
+import copy
 import os
+import platform
+import re
 import shutil
 import subprocess
 import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
+from importlib.metadata import version
 from pathlib import Path
 
+import msgspec
 import psutil
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 from gateway.keys import hashed, new_key
-from tests.servers import _free_port
+from tests.bench.load import Question
+from tests.servers import _free_port, shared_postgres, shared_redis
 
 ROOT = Path(__file__).parents[2]
 GATEWAY_CORE, OTHER_CORE = 0, 1
+CREATE = Question()
+HANDLERS = ("litestar-httpx", "fastapi-httpx", "litestar-aiohttp")
+PACKAGES = ("litestar", "fastapi", "uvicorn", "uvloop", "httpx", "aiohttp", "msgspec", "apsw", "psycopg", "redis")
 CONFIG = """
 [server]
 port = {port}
@@ -39,52 +47,89 @@ to = ["bank"]
 [[api_keys]]
 name = "bench"
 sha256 = "{sha256}"
-scopes = ["payouts:write"]
+scopes = ["payouts:read", "payouts:write"]
+{more}
 """
 NGINX = """
 daemon off; master_process off; pid {folder}/nginx.pid; error_log {folder}/nginx.log;
 events {{ worker_connections 4096; }}
 http {{
-  access_log off; client_body_temp_path {folder}; proxy_temp_path {folder};
-  upstream stub {{ server 127.0.0.1:{stub}; keepalive 300; }}
+  access_log off; keepalive_requests 1000000000; client_body_temp_path {folder};
+  proxy_temp_path {folder}; fastcgi_temp_path {folder}; uwsgi_temp_path {folder}; scgi_temp_path {folder};
+  upstream stub {{ server 127.0.0.1:{stub}; keepalive 300; keepalive_requests 1000000000; }}
   server {{ listen 127.0.0.1:{port}; location / {{
     proxy_pass http://stub/payouts; proxy_http_version 1.1; proxy_set_header Connection ""; }} }}
 }}
 """
 
 
-class Row:
-    """One process under test, and what it spends."""
+class Place(msgspec.Struct, frozen=True):
+    """What all processes of one turn share: the stub's port, an API key, a folder with secrets."""
 
-    def __init__(self, name: str, command: Sequence[str], port: int, **environment: str) -> None:
-        self.name, self.port = name, port
+    folder: Path
+    stub: int
+    key: str
+
+
+class Row:
+    """One process under test with its children, what it is asked, and what it spends."""
+
+    def __init__(
+        self,
+        name: str,
+        command: Sequence[str],
+        port: int,
+        question: Question = CREATE,
+        cores: Collection[int] = (GATEWAY_CORE,),
+    ) -> None:
+        self.name, self.port, self.question = name, port, question
         began = time.perf_counter()
-        self.process = pinned(command, GATEWAY_CORE, **environment)
+        self.process = pinned(command, cores)
         self.tree = psutil.Process(self.process.pid)
         wait_for(port, self.process)
         self.ready_after = time.perf_counter() - began
 
+    def asked(self, name: str, path: bytes) -> Row:
+        """The same process, asked another thing."""
+        other = copy.copy(self)
+        other.name, other.question = name, Question(b"200", path)
+        return other
+
     def cpu(self) -> float:
         """Seconds of processor time so far, children included."""
-        processes = [self.tree, *self.tree.children(recursive=True)]
-        times = [process.cpu_times() for process in processes]
-        return sum(each.user + each.system for each in times)
+        return cpu_of(self.tree)
 
     def megabytes(self) -> float:
         """PSS of the process and its children."""
-        processes = [self.tree, *self.tree.children(recursive=True)]
-        return sum(float(process.memory_full_info().pss) for process in processes) / 1e6
+        return sum(float(each.memory_full_info().pss) for each in family(self.tree)) / 1e6
 
     def stop(self) -> None:
         self.process.terminate()
         self.process.wait(30)
 
 
-def pinned(command: Sequence[str], core: int, **environment: str) -> subprocess.Popen[bytes]:
-    def pin() -> None:
-        os.sched_setaffinity(0, {core % os.cpu_count()})  # type: ignore[operator]
+def family(parent: psutil.Process) -> list[psutil.Process]:
+    return [parent, *parent.children(recursive=True)]
 
-    return subprocess.Popen(command, cwd=ROOT, preexec_fn=pin, env=os.environ | environment)
+
+def cpu_of(parent: psutil.Process) -> float:
+    times = [each.cpu_times() for each in family(parent)]
+    return sum(each.user + each.system for each in times)
+
+
+def other_core() -> float:
+    """Seconds for which the other core was busy so far, with whatever."""
+    times = psutil.cpu_times(percpu=True)[OTHER_CORE % (os.cpu_count() or 1)]
+    return sum(times) - times.idle - times.iowait - times.guest - times.guest_nice  # guests are in user and nice
+
+
+def pin(cores: Collection[int]) -> None:
+    """This process, and what it starts from now on, unless that is pinned otherwise."""
+    os.sched_setaffinity(0, {core % (os.cpu_count() or 1) for core in cores})
+
+
+def pinned(command: Sequence[str], cores: Collection[int]) -> subprocess.Popen[bytes]:
+    return subprocess.Popen(command, cwd=ROOT, preexec_fn=lambda: pin(cores))
 
 
 def wait_for(port: int, process: subprocess.Popen[bytes], seconds: float = 30) -> None:
@@ -104,7 +149,7 @@ def wait_for(port: int, process: subprocess.Popen[bytes], seconds: float = 30) -
 
 def stub(delay_ms: float) -> tuple[subprocess.Popen[bytes], int]:
     port = _free_port()
-    process = pinned([sys.executable, "-m", "tests.bench.stub", str(port), str(delay_ms)], OTHER_CORE)
+    process = pinned([sys.executable, "-m", "tests.bench.stub", str(port), str(delay_ms)], [OTHER_CORE])
     wait_for(port, process)
     return process, port
 
@@ -117,32 +162,56 @@ def secrets_in(folder: Path) -> str:
     return new_key()
 
 
-def gateway(name: str, folder: Path, stub_port: int, key: str, journal: str, module: str = "gateway") -> Row:
+def gateway(name: str, place: Place, journal: str, more: str = "", module: str = "gateway", workers: int = 1) -> Row:
+    """The gateway with everything that production has on."""
     port = _free_port()
-    config = folder / f"{port}.toml"
-    config.write_text(CONFIG.format(port=port, journal=journal, stub=stub_port, folder=folder, sha256=hashed(key)))
-    return Row(name, [sys.executable, "-m", module, "run", "--config", str(config)], port)
+    config = place.folder / f"{port}.toml"
+    text = CONFIG.format(
+        port=port, journal=journal, stub=place.stub, folder=place.folder, sha256=hashed(place.key), more=more
+    )
+    config.write_text(text)
+    command = [sys.executable, "-m", module, "run", "--config", str(config), "--workers", str(workers)]
+    return Row(name, command, port, cores=[GATEWAY_CORE] if workers == 1 else [GATEWAY_CORE, OTHER_CORE])
 
 
-def handler(name: str, folder: Path, stub_port: int) -> Row:
+def over_servers(name: str, place: Place, workers: int) -> Row:
+    """The gateway over the PostgreSQL and the Redis of this run, both on the other core."""
+    redis = f'[redis]\nurl = "redis://127.0.0.1:{shared_redis().port}/{workers}"'
+    return gateway(name, place, shared_postgres().new_database(), redis, workers=workers)
+
+
+def handler(name: str, place: Place) -> Row:
     port = _free_port()
-    command = [sys.executable, "-m", "tests.bench.handlers", name, str(port), str(stub_port), str(folder / "pem")]
+    command = [
+        sys.executable,
+        "-m",
+        "tests.bench.handlers",
+        name,
+        str(port),
+        str(place.stub),
+        str(place.folder / "pem"),
+    ]
     return Row(name, command, port)
 
 
-def nginx(folder: Path, stub_port: int) -> Row | None:
-    """The floor; None where this machine has no nginx."""
+def nginx(place: Place) -> Row | None:
+    """The floor, which passes on and translates nothing; None where this machine has no nginx."""
     binary = shutil.which("nginx")
     if binary is None:
         return None
     port = _free_port()
-    (folder / "nginx.conf").write_text(NGINX.format(folder=folder, stub=stub_port, port=port))
-    return Row("nginx", [binary, "-c", str(folder / "nginx.conf")], port)
+    config = place.folder / "nginx.conf"
+    config.write_text(NGINX.format(folder=place.folder, stub=place.stub, port=port))
+    return Row("nginx", [binary, "-c", str(config)], port, Question(b"200"))
 
 
-def machine() -> str:
-    """What the figures were measured on."""
-    models = [
-        line.split(":", 1)[1].strip() for line in Path("/proc/cpuinfo").read_text().splitlines() if "model name" in line
-    ]
-    return json.dumps({"cores": os.cpu_count(), "processor": models[0] if models else "unknown"})
+def machine() -> dict[str, object]:
+    """What the figures were measured on, and with."""
+    models = re.findall(r"model name\s*: (.*)", Path("/proc/cpuinfo").read_text())
+    versions = {name: version(name) for name in PACKAGES}
+    return {
+        "cores": os.cpu_count(),
+        "processor": models[0] if models else "unknown",
+        "system": platform.platform(),
+        "versions": {"python": platform.python_version(), **versions},
+    }

@@ -1,5 +1,7 @@
 """A stub of Token.io's payouts, as cheap as can be: it echoes the initiation, at once or after a delay.
 
+It finds nothing by reference, lists ten payouts, and knows one by its id.
+
 python -m tests.bench.stub PORT [MILLISECONDS]
 """
 
@@ -17,16 +19,24 @@ NUMBERS = itertools.count(1)
 
 
 class Asked(msgspec.Struct):
-    initiation: msgspec.Raw
+    initiation: msgspec.Raw = msgspec.Raw(b"{}")  # nginx passes on what it was asked, without translating
 
 
 ASKED = msgspec.json.Decoder(Asked)
-REPLY = (
-    b'{"payout":{"id":"po:bench%d:stub","status":"INITIATION_PENDING","createdDateTime":"2026-11-02T10:43:02.000Z",'
-    b'"updatedDateTime":"2026-11-02T10:43:02.000Z","memberId":"m:test:stub","initiation":%b}}'
+PAYOUT = (
+    b'{"id":"po:bench%d:stub","status":"INITIATION_PENDING","createdDateTime":"2026-11-02T10:43:02.000Z",'
+    b'"updatedDateTime":"2026-11-02T10:43:02.000Z","memberId":"m:test:stub","initiation":%b}'
 )
-HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n"
+REPLY = b'{"payout":' + PAYOUT + b"}"
+INITIATION = (
+    b'{"refId":"TESTREF00000000001","amount":{"value":"10.23","currency":"GBP"},"description":"Invoice 2026 007",'
+    b'"debtor":{"accountId":"test-settlement-account-1"},"creditor":{"name":"Test Supplier",'
+    b'"accountNumber":"31926819","sortCode":"601613"}}'
+)
+ONE = REPLY % (0, INITIATION)
+TEN = b'{"payouts":[' + b",".join(PAYOUT % (each, INITIATION) for each in range(10)) + b'],"paging":{"limit":10}}'
 NONE = b'{"payouts":[],"paging":{"limit":200}}'
+HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n"
 
 
 class Stub(asyncio.Protocol):
@@ -67,8 +77,12 @@ def length_of(head: bytes) -> int:
 
 def answered(request: tuple[bytes, bytes]) -> bytes:
     head, body = request
-    created = head.startswith(b"POST")
-    text = REPLY % (next(NUMBERS), bytes(ASKED.decode(body).initiation)) if created else NONE
+    if head.startswith(b"POST"):
+        text = REPLY % (next(NUMBERS), bytes(ASKED.decode(body).initiation))
+    elif head.startswith(b"GET /payouts/"):
+        text = ONE
+    else:
+        text = NONE if b"refIds=" in head.partition(b"\r\n")[0] else TEN
     return HEAD % len(text) + text
 
 
