@@ -205,7 +205,7 @@ def _marks(place: Site, figures: Figures) -> list[Any]:
 
 
 def _pss(gateway: GatewayProcess) -> float:
-    return round(psutil.Process(gateway.pid).memory_full_info().pss / 1e6, 1)
+    return round(float(psutil.Process(gateway.pid).memory_full_info().pss) / 1e6, 1)
 
 
 if __name__ == "__main__":
