@@ -4,7 +4,7 @@ PYTHON ?= $(shell for each in python3.12 python3.11 python3; do $$each -c "" 2>/
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: run test lint tests battery bench lock openapi clean
+.PHONY: run test lint tests battery bench bench-big lock openapi clean
 
 run: $(VENV)/.run
 	$(BIN)/payout-gateway dev
@@ -27,6 +27,11 @@ battery: $(VENV)/.test
 # The gateway beside what people write today, in turns; nginx too where it is installed.
 bench: $(VENV)/.test
 	$(BIN)/python -m tests.bench --json bench.json
+
+# What is large: 10,000 marks in one call, a gateway killed in the middle of them.
+bench-big: $(VENV)/.test
+	$(BIN)/python -m tests.bench.bulk
+	$(BIN)/python -m tests.bench.bulk --connection sway --kill
 
 # What is installed is pinned with hashes; `make lock` renews the pins.
 $(VENV)/.run: requirements.lock pyproject.toml

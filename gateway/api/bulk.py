@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Annotated, Any
+import contextlib
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from typing import Annotated, Any, TypeVar
 
 import msgspec
 from litestar.handlers import HTTPRouteHandler
 
 from gateway.api.answers import json_answer, operation_answer, rejection
-from gateway.api.context import REPLAYED, addressed, gateway_of, known_attempts, shown_payout
+from gateway.api.context import REPLAYED, addressed, gateway_of, shown_payout
 from gateway.api.endpoint import caller_of, endpoint
 from gateway.api.exchange import Answer, ApiRequest
 from gateway.api.payouts import WRITE_PROBLEMS
@@ -18,10 +21,13 @@ from gateway.api.reading import body_of, idempotency_key, wait_of
 from gateway.api.shapes import BulkAnswer, BulkItem
 from gateway.engine.intent import Intent, fingerprint
 from gateway.engine.service import Gateway
-from gateway.operation import Operation, State
-from gateway.store.journal import Accepted, KeyReused
+from gateway.operation import Attempt, Operation, State
+from gateway.store.journal import Accepted, JournalUnavailable, KeyReused, Transaction, attempts_of, find_items
 from providers.sdk import Mark, Text
 from providers.sdk import NotOffered as PluginNotOffered
+
+T = TypeVar("T")
+PART = 64  # ids that are taken into the journal, or answered, in one go: whoever else calls has a turn in between
 
 
 class BulkBody(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True):
@@ -39,12 +45,15 @@ def _bulk(action: str, summary: str) -> HTTPRouteHandler:
         key = idempotency_key(request)
         body = await body_of(request, BulkBody)
         print_ = fingerprint("POST", f"/v1/payouts/bulk/{action}", body)
-        intents = [_intent(request, id, body, action, key, print_) for id in body.ids]
+        intents: list[Intent | Exception] = []
+        for ids in _parts(body.ids):
+            intents += [_intent(request, id, body, action, key, print_) for id in ids]
+            await asyncio.sleep(0)  # other callers are answered meanwhile
         accepted = await _accept_all(gateway_of(request), action, intents)
         for result in accepted:
             if isinstance(result, KeyReused):  # one key, another list of ids: that concerns the whole call
                 raise result
-        return await _answer(request, body, accepted)
+        return await _answer(request, body, key, accepted)
 
     bulk.__name__ = f"bulk_{action}"
     return endpoint(
@@ -103,32 +112,68 @@ async def _accept(gateway: Gateway, connection: str, action: str, intents: list[
             return await gateway.writer.submit_together(intents, call)
         except PluginNotOffered:
             pass  # the provider's bulk call is not configured: one by one
-    results = await asyncio.gather(*(gateway.writer.queue(item) for item in intents), return_exceptions=True)
-    return [result if isinstance(result, (Accepted, Exception)) else ApiError("internal") for result in results]
+    results: list[Accepted | Exception] = []
+    for part in _parts(intents):
+        queued = await asyncio.gather(*(gateway.writer.queue(item) for item in part), return_exceptions=True)
+        results += [each if isinstance(each, (Accepted, Exception)) else ApiError("internal") for each in queued]
+    return results
 
 
-async def _answer(request: ApiRequest, body: BulkBody, accepted: list[Accepted | Exception]) -> Answer:
-    gateway = gateway_of(request)
-    loop = asyncio.get_running_loop()
-    until = loop.time() + wait_of(request, gateway.config.wait)
-
-    async def item(id: str, result: Accepted | Exception) -> BulkItem:
-        if isinstance(result, Exception):
-            return _refused(id, from_error(result, caller_of(request).tenant).problem())
-        settled = await gateway.writer.settle(result.operation, max(0.0, until - loop.time()))
-        return await _item(gateway, id, settled.operation)
-
-    items = await asyncio.gather(*(item(id, result) for id, result in zip(body.ids, accepted, strict=True)))
+async def _answer(request: ApiRequest, body: BulkBody, key: str, accepted: list[Accepted | Exception]) -> Answer:
+    gateway, tenant = gateway_of(request), caller_of(request).tenant
+    with contextlib.suppress(JournalUnavailable):  # what is accepted is never answered as if it were not
+        await gateway.writer.settle_all(tenant, key, wait_of(request, gateway.config.wait))
+    items: list[msgspec.Raw] = []
+    for part in _parts(list(zip(body.ids, accepted, strict=True))):
+        items += await _items(gateway, tenant, key, part)
     replayed = all(isinstance(result, Accepted) and result.replayed for result in accepted)
-    return json_answer(BulkAnswer(list(items)), headers={REPLAYED: "true"} if replayed else {})
+    return json_answer({"data": items}, headers={REPLAYED: "true"} if replayed else {})
+
+
+async def _items(
+    gateway: Gateway, tenant: str, key: str, part: Sequence[tuple[str, Accepted | Exception]]
+) -> list[msgspec.Raw]:
+    """A part of the answer, encoded at once: 10,000 items as objects would need several times the room."""
+    accepted = {id: result.operation for id, result in part if isinstance(result, Accepted)}
+    latest, attempts = await _latest(gateway, tenant, key, accepted)
+    items = (
+        _refused(id, from_error(result, tenant).problem())
+        if isinstance(result, Exception)
+        else _item(gateway, id, latest[id], attempts[latest[id].id])
+        for id, result in part
+    )
+    return [msgspec.Raw(msgspec.json.encode(item)) for item in items]
+
+
+async def _latest(
+    gateway: Gateway, tenant: str, key: str, accepted: dict[str, Operation]
+) -> tuple[dict[str, Operation], dict[str, list[Attempt]]]:
+    """Operations by item, as the journal has them or else as they were accepted, and attempts by operation."""
+    attempts: dict[str, list[Attempt]] = defaultdict(list)
+
+    def look(tx: Transaction) -> tuple[dict[str, Operation], list[Attempt]]:
+        found = find_items(tx, tenant, key, list(accepted))
+        return found, attempts_of(tx, *(operation.id for operation in found.values()))
+
+    try:
+        found, made = await gateway.store.read(look)
+    except JournalUnavailable:
+        return accepted, attempts
+    for attempt in made:
+        attempts[attempt.operation].append(attempt)
+    return accepted | found, attempts
+
+
+def _parts(items: Sequence[T]) -> Iterator[Sequence[T]]:
+    return (items[first : first + PART] for first in range(0, len(items), PART))
 
 
 def _refused(id: str, problem: Problem) -> BulkItem:
     return BulkItem(id=id, state="refused", operation=None, payout=None, error=problem)
 
 
-async def _item(gateway: Gateway, id: str, operation: Operation) -> BulkItem:
-    shown = operation_answer(operation, await known_attempts(gateway, operation))
+def _item(gateway: Gateway, id: str, operation: Operation, attempts: list[Attempt]) -> BulkItem:
+    shown = operation_answer(operation, attempts)
     error: Any = None
     if operation.state is State.REJECTED:
         error = rejection(operation).problem()

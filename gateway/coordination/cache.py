@@ -39,11 +39,16 @@ class Cache:
         self._forget((connection, key))
         self._entries[connection, key] = (look.generation, self._clock() + self.policy.ttl, value)
         self._size += len(value)
-        while self._size > self.policy.total_limit:
+        while self._entries and self._first_must_go():
             self._forget(next(iter(self._entries)))
 
     def drop(self, connection: str) -> None:
         self._generations[connection] = self._generations.get(connection, 0) + 1
+
+    def _first_must_go(self) -> bool:
+        """What nobody can be given any more takes no room: callers choose the keys, and there may be any number."""
+        _, until, _ = next(iter(self._entries.values()))
+        return until <= self._clock() or self._size > self.policy.total_limit
 
     def _forget(self, entry: tuple[str, str]) -> None:
         _, _, value = self._entries.pop(entry, (0, 0.0, b""))

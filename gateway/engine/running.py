@@ -7,6 +7,7 @@ does meanwhile, hanging up included, changes nothing.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import os
 import socket
@@ -84,6 +85,7 @@ class Runner:
         self._finished: dict[str, Attempt] = {}  # the first attempt of what is under way, as it was recorded
         self.follows = frozenset(connections)  # whose due operations it takes
         self.working = True
+        self._more = asyncio.Event()  # there may be something to take before the next look
 
     def now(self) -> int:
         """Milliseconds of the epoch."""
@@ -96,6 +98,11 @@ class Runner:
     def taken(self, tx: Transaction, operation: Operation) -> Operation:
         """The operation as it is accepted: leased, and counted by limits from now on."""
         return msgspec.structs.replace(self.leased(tx, operation), accepted_at=database_now(tx))
+
+    def queued(self, tx: Transaction, operation: Operation) -> Operation:
+        """The operation as it is accepted to wait for its turn: nobody's yet, and due at once."""
+        taken = free(self.taken(tx, operation))
+        return msgspec.structs.replace(taken, due_at=taken.accepted_at)
 
     def start(self, operation: Operation, work: Coroutine[Any, Any, Operation]) -> asyncio.Task[Settled | None]:
         """Works on an operation, whatever its caller does. The result is None where the work was interrupted."""
@@ -193,8 +200,13 @@ class Runner:
 
     async def in_turn(self, operation: Operation) -> Operation:
         """The next step of an operation that this gateway holds, beside a bounded number of others."""
-        async with self.connections[operation.connection].turns:
-            return await self.resume(operation)
+        turns = self.connections[operation.connection].turns
+        try:
+            async with turns:
+                return await self.resume(operation)
+        finally:
+            if not turns.locked():
+                self.look_now()
 
     async def _begin(self, operation: Operation) -> Operation | None:
         """Commits `sending`, and only then may anything leave. None: someone else has moved the fence."""
@@ -251,11 +263,18 @@ class Runner:
     async def work(self) -> None:
         """Goes on with whatever is due, until it is told to work no more."""
         while self.working:
+            self._more.clear()
             try:
                 await self._take_due()
             except JournalError as error:
                 log.warning("nothing could be taken from the journal; trying again: %s", error)
-            await asyncio.sleep(IDLE_SECONDS)
+                await asyncio.sleep(IDLE_SECONDS)
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._more.wait(), IDLE_SECONDS)
+
+    def look_now(self) -> None:
+        """Something in the journal may be due: it is taken at once, where its connection has a turn free."""
+        self._more.set()
 
     async def resume_due(self) -> None:
         """One round: takes what is due and nobody else's, and runs each to its next rest."""
@@ -265,7 +284,9 @@ class Runner:
 
     async def _take_due(self) -> list[asyncio.Task[Settled | None]]:
         lease = self.knobs.lease * 1000
-        taken = await self.store.write(lambda tx: claim_due(tx, self.owner, CLAIM_MOST, lease, self.follows))
+        # Where all turns are taken nothing is: what waits in the journal needs no lease, and no memory.
+        able = [name for name in self.follows if not self.connections[name].turns.locked()]
+        taken = await self.store.write(lambda tx: claim_due(tx, self.owner, CLAIM_MOST, lease, able))
         return [self.start(item.operation, self._go_on(item)) for item in taken]
 
     async def _go_on(self, claimed: Claimed) -> Operation:

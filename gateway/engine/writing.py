@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -20,6 +21,7 @@ from gateway.engine.running import NEWS, Runner, Settled, send_before
 from gateway.keys import Caller
 from gateway.operation import Attempt, Operation, Routing, State, Step
 from gateway.store.journal import Accepted, JournalUnavailable, Transaction, accept, find, find_by_key
+from gateway.store.leases import under_way
 from gateway.store.limits import refuse_over, take_turns
 from gateway.upstream import Outcome, Refused, Unclear
 from providers.sdk import Call, ProviderError
@@ -92,17 +94,15 @@ class Writer:
         return accepted
 
     async def queue(self, intent: Intent) -> Accepted:
-        """Accepts a write that waits for its turn among many. It survives a crash as `accepted`: never sent."""
+        """Accepts a write that waits in the journal for its turn, as `accepted`: whichever gateway has one takes it."""
         connection = self.connections[intent.connection]
         connection.require(intent.action)
         operation = self._operation(intent, call_of(connection.provider, intent))
         if operation.state is State.SENDING:
-            operation = msgspec.structs.replace(
-                operation, state=State.ACCEPTED, attempts=0, step=Step.SEND, due_at=operation.created_at
-            )
+            operation = msgspec.structs.replace(operation, state=State.ACCEPTED, attempts=0, step=Step.SEND)
         accepted = await self._accept(connection, operation)
-        if not accepted.replayed and accepted.operation.state is State.ACCEPTED:
-            self.runner.start(accepted.operation, self.runner.in_turn(accepted.operation))
+        if not accepted.replayed:
+            self.runner.look_now()
         return accepted
 
     async def submit_together(self, intents: Sequence[Intent], call: Call[Any]) -> list[Accepted | Exception]:
@@ -137,6 +137,22 @@ class Writer:
         except JournalUnavailable:  # it is accepted, and perhaps sent: the caller must not be told otherwise
             return Settled(operation)
 
+    async def settle_all(self, tenant: str, key: str, wait: float) -> None:
+        """Returns when none of the key's operations is on its way any more, or after `wait` seconds.
+
+        Raises JournalUnavailable.
+        """
+        until = time.monotonic() + wait
+        with self.runner.coordination.subscribe(NEWS) as news:
+            while moving := await self.store.read(lambda tx: under_way(tx, tenant, key)):
+                left = until - time.monotonic()
+                if left <= 0:
+                    return
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(min(left, POLL_SECONDS)):
+                        for _ in range(moving):  # each of them has news before all are at rest
+                            await news.next()
+
     async def _news_of(self, operation: Operation, wait: float) -> Operation:
         """Reads the journal until the operation is no longer being sent by another gateway."""
         until = time.monotonic() + wait
@@ -165,7 +181,8 @@ class Writer:
         def commit(tx: Transaction) -> Accepted:
             take_turns(tx, holders)
             waits = operation.state is State.AWAITING_APPROVAL
-            accepted = accept(tx, operation if waits else self.runner.taken(tx, operation), attempt)
+            taken = self.runner.taken if attempt else self.runner.queued
+            accepted = accept(tx, operation if waits else taken(tx, operation), attempt)
             if not accepted.replayed:
                 refuse_over(tx, accepted.operation, holders)
                 self.runner.audit.append(tx, operation, operation.maker, "submitted" if waits else "accepted")

@@ -371,11 +371,20 @@ def find_by_key(tx: Transaction, tenant: str, key: str, item: str) -> Operation 
     return _one(tx, "tenant = ? AND key = ? AND item = ?", tenant, key, item)
 
 
-def attempts_of(tx: Transaction, operation: str) -> list[Attempt]:
+def find_items(tx: Transaction, tenant: str, key: str, items: Sequence[str]) -> dict[str, Operation]:
+    """What a bulk call's key led to, by item."""
+    marks = ", ".join("?" for _ in items) or "NULL"
+    sql = f"SELECT {_COLUMN_LIST} FROM operation WHERE tenant = ? AND key = ? AND item IN ({marks})"  # noqa: S608
+    return {found.item: found for found in map(from_row, tx.execute(sql, (tenant, key, *items)))}
+
+
+def attempts_of(tx: Transaction, *operations: str) -> list[Attempt]:
+    """The attempts of one operation or of several, the oldest of each first."""
+    marks = ", ".join("?" for _ in operations) or "NULL"
     rows = tx.execute(
-        "SELECT number, started_at, finished_at, sent, http_status, outcome, detail FROM attempt"
-        " WHERE operation = ? ORDER BY number",
-        (operation,),
+        "SELECT operation, number, started_at, finished_at, sent, http_status, outcome, detail FROM attempt"  # noqa: S608
+        f" WHERE operation IN ({marks}) ORDER BY operation, number",
+        operations,
     )
     return [
         Attempt(
@@ -388,7 +397,7 @@ def attempts_of(tx: Transaction, operation: str) -> list[Attempt]:
             outcome=outcome,
             detail=detail,
         )
-        for number, started, finished, sent, status, outcome, detail in rows
+        for operation, number, started, finished, sent, status, outcome, detail in rows
     ]
 
 

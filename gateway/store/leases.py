@@ -53,6 +53,17 @@ def claim_due(tx: Transaction, owner: str, limit: int, lease_ms: int, connection
     return [Claimed(taken[id], taken[id].state is State.SENDING) for id in chosen]
 
 
+def under_way(tx: Transaction, tenant: str, key: str) -> int:
+    """How many operations of one key are being worked at, or wait for a turn that they may have now."""
+    clock = now(tx)
+    rows = tx.execute(
+        "SELECT COUNT(*) FROM operation WHERE tenant = ? AND key = ?"
+        " AND (state = 'sending' OR lease_until > ? OR (state = 'accepted' AND due_at <= ?))",
+        (tenant, key, clock, clock),
+    )
+    return int(rows[0][0])
+
+
 def _unheld(tx: Transaction, limit: int, connections: Collection[str]) -> list[str]:
     """Two statements: for either half alone there is an index, for both in one SQLite reads every row there is."""
     clock, marks = now(tx), ", ".join("?" for _ in connections) or "NULL"

@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
+import asyncio
+import itertools
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 
+from gateway.api.bulk import PART
 from gateway.api.problems import PREFIX
-from tests.api.conftest import problem
+from gateway.engine.intent import Intent
+from gateway.operation import Operation
+from gateway.store.journal import Accepted, JournalUnavailable
+from tests.api.conftest import config_of, problem
 from tests.api.test_operations_reached import bulk_stack
-from tests.conftest import Stack
+from tests.conftest import Stack, four_simulators, stack_of
 
 pytestmark = pytest.mark.anyio
+PROCESS = "/v1/payouts/bulk/process"
 
 
 async def bulk(stack: Stack, action: str, ids: list[str], key: str = "key-1", **more: Any) -> httpx.Response:
@@ -49,8 +57,7 @@ async def test_each_id_has_its_own_outcome_in_the_callers_order(stack: Stack) ->
     for item in answer.json()["data"]:
         assert (item["operation"] is None) == (item["state"] == "refused")
         assert (item["payout"] is None) == (item["state"] != "succeeded")
-    marked = [id for entry in await stack.executed("sway") for id in entry["ids"]]
-    assert sorted(marked) == ["42", "43"]
+    assert sorted(id for entry in await stack.executed("sway") for id in entry["ids"]) == ["42", "43"]
     listed = (await stack.call.get("/v1/operations")).json()["data"]
     assert len(listed) == sum(state != "refused" for state, _ in MIXED.values())
 
@@ -88,13 +95,99 @@ async def test_the_ledger_completes_in_bulk_only_with_a_reference(stack: Stack) 
 
 
 async def test_a_hundred_payouts_are_marked_once_each(stack: Stack) -> None:
-    sample = (await stack.control("promo", "GET", "state"))["payouts"][0]
-    payouts = [{**sample, "id": 5_000 + number} for number in range(100)]
-    await stack.control("promo", "POST", "seed", {"payouts": payouts})
-    ids = [f"promo:{payout['id']}" for payout in payouts]
+    ids = await seeded(stack, 100)
     assert set(outcomes(await bulk(stack, "complete", ids)).values()) == {("succeeded", None)}
-    marked = [id for entry in await stack.executed("promo") for id in entry["ids"]]
-    assert sorted(marked) == sorted(str(payout["id"]) for payout in payouts)
+    assert marked(await stack.executed("promo")) == ids
+
+
+async def seeded(stack: Stack, count: int) -> list[str]:
+    """The ids of so many payouts at `promo` that can be completed."""
+    sample = (await stack.control("promo", "GET", "state"))["payouts"][0]
+    payouts = [{**sample, "id": 5_000 + number} for number in range(count)]
+    await stack.control("promo", "POST", "seed", {"payouts": payouts})
+    return [f"promo:{payout['id']}" for payout in payouts]
+
+
+def marked(entries: list[dict[str, Any]]) -> list[str]:
+    return sorted(f"promo:{id}" for entry in entries for id in entry["ids"])
+
+
+def held_back(stack: Stack) -> asyncio.Semaphore:
+    """Nothing of a bulk call is sent at `promo` until turns are released."""
+    turns = stack.gateway.connections["promo"].turns = asyncio.Semaphore(0)
+    return turns
+
+
+async def test_what_waits_for_its_turn_waits_in_the_journal_alone(stack: Stack) -> None:
+    ids, turns = await seeded(stack, 150), held_back(stack)
+    answer = await stack.write("POST", PROCESS, {"ids": ids}, Prefer="respond-async")
+    assert outcomes(answer) == dict.fromkeys(ids, ("accepted", None))
+    assert stack.gateway.runner.tasks == {}
+    leases = await stack.gateway.store.read(lambda tx: tx.execute("SELECT DISTINCT lease_until FROM operation"))
+    assert [tuple(row) for row in leases] == [(None,)]  # whichever gateway has a turn may take it
+    for _ in range(5):
+        turns.release()
+    stack.gateway.runner.look_now()
+    assert outcomes(await bulk(stack, "process", ids)) == dict.fromkeys(ids, ("succeeded", None))
+    assert marked(await stack.executed("promo")) == ids
+
+
+async def test_only_so_many_marks_are_under_way_at_once(stack: Stack) -> None:
+    ids, turns = await seeded(stack, 60), held_back(stack)
+    resume, most, now = stack.gateway.runner.resume, 0, 0
+
+    async def counted(operation: Operation) -> Operation:
+        nonlocal most, now
+        now += 1
+        most = max(most, now)
+        try:
+            return await resume(operation)
+        finally:
+            now -= 1
+
+    stack.gateway.runner.resume = counted  # type: ignore[method-assign]
+    for _ in range(3):
+        turns.release()
+    assert set(outcomes(await bulk(stack, "process", ids)).values()) == {("succeeded", None)}
+    assert most == 3
+
+
+async def test_other_callers_writes_come_between_the_parts_of_a_bulk_call(stack: Stack) -> None:
+    ids, _ = await seeded(stack, 5 * PART), held_back(stack)
+    write, most, now = stack.gateway.store.write, 0, 0
+
+    async def counted(work: Any) -> Any:
+        nonlocal most, now
+        now += 1
+        most = max(most, now)
+        try:
+            return await write(work)
+        finally:
+            now -= 1
+
+    stack.gateway.store.write = counted  # type: ignore[method-assign]
+    await stack.write("POST", PROCESS, {"ids": ids}, Prefer="respond-async")
+    assert PART <= most <= PART + 1  # and the gateway's own look for what is due
+
+
+async def test_the_next_gateway_finishes_what_a_dead_one_left(tmp_path: Path) -> None:
+    async with four_simulators() as simulators:
+        config = config_of(simulators, tmp_path)
+        async with stack_of(config, simulators) as first:
+            ids, _ = await seeded(first, 150), held_back(first)
+            queue, taken = first.gateway.writer.queue, itertools.count()
+
+            async def dying(intent: Intent) -> Accepted:
+                if next(taken) >= 100:
+                    raise JournalUnavailable("it dies")
+                return await queue(intent)
+
+            first.gateway.writer.queue = dying  # type: ignore[method-assign]
+            answer = await first.write("POST", PROCESS, {"ids": ids}, Prefer="respond-async")
+            assert Counter(state for state, _ in outcomes(answer).values()) == {"accepted": 100, "refused": 50}
+        async with stack_of(config, simulators) as second:
+            assert outcomes(await bulk(second, "process", ids)) == dict.fromkeys(ids, ("succeeded", None))
+            assert marked(await second.executed("promo")) == ids
 
 
 async def test_who_is_not_waited_for_is_followed_by_his_operation(stack: Stack) -> None:

@@ -83,6 +83,15 @@ async def test_the_local_cache_is_bounded_as_a_whole() -> None:
     assert kept == [7, 8, 9]
 
 
+async def test_what_is_out_of_date_takes_no_room() -> None:
+    now = 0.0
+    local = LocalCoordination(Policy(cache=CachePolicy(ttl=1.0)), clock=lambda: now)
+    for number in range(1000):
+        now = number / 100
+        await store(local, b"x", key=f"reference {number}")
+    assert len(local._cache._entries) == 100
+
+
 async def test_storing_again_costs_no_more_room() -> None:
     local = LocalCoordination(Policy(cache=CachePolicy(total_limit=100)))
     await store(local, b"other", key="other")
