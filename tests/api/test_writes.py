@@ -9,6 +9,7 @@ from typing import Any
 import httpx
 import pytest
 
+from gateway.store.journal import JournalUnavailable
 from tests.api.conftest import done, problem
 from tests.conftest import TEST_KEY, Stack, order
 
@@ -72,6 +73,20 @@ async def test_what_was_just_sent_is_answered_without_asking_the_journal(stack: 
     stack.gateway.store.read = unasked  # type: ignore[method-assign]
     done(await stack.write("POST", "/v1/payouts", order()), 201)
     done(await stack.write("POST", "/v1/payouts/sway:42/complete", {"reference": "TXN-1"}, "key-2"))
+
+
+async def test_a_send_whose_outcome_cannot_be_recorded_is_answered_as_under_way(
+    stack: Stack, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def unrecorded(*given: Any, **named: Any) -> Any:
+        raise JournalUnavailable("test: the disk is full")
+
+    stack.gateway.runner.record = unrecorded  # type: ignore[method-assign]
+    answer = done(await stack.write("POST", "/v1/payouts", order()), 202, "sending")
+    assert [attempt["outcome"] for attempt in answer["operation"]["attempts"]] == [None]
+    assert len(await stack.executed("bank", "create_payout")) == 1
+    assert stack.gateway.runner.tasks == {}
+    assert "was interrupted" in caplog.text
 
 
 @pytest.mark.parametrize(("connection", "method", "path", "body", "field"), WRITES)
