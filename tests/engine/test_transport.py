@@ -442,6 +442,16 @@ async def test_a_connection_that_was_idle_for_too_long_is_not_used_though_the_cl
         assert server.opened == 2
 
 
+async def test_what_comes_over_an_idle_connection_ends_it(transport: Transport) -> None:
+    async with peer(WHOLE, WHOLE) as server:
+        await asked(transport, server.url)
+        server.writers[0].write(WHOLE)
+        async with asyncio.timeout(5):
+            await server.left.wait()
+        assert await asked(transport, server.url) == (200, b"ok")
+        assert server.opened == 2
+
+
 async def test_a_closed_transport_lets_go_of_everything() -> None:
     async with peer(WHOLE, b"") as server:
         transport = Transport()
