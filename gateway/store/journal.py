@@ -158,9 +158,8 @@ _CHANGE_ALL = (
     f"UPDATE operation SET fence = fence + 1, {_setting((*_CHANGES, *_SELDOM_PLACES))}, lapsed = ?"  # noqa: S608
     " WHERE id = ? AND fence = ? RETURNING id"
 )
-_OF_TENANT = (
-    "tenant || '' = ?"  # for what another index finds: SQLite would rather walk through all that the tenant has
-)
+# For what another index finds: by its name alone, SQLite would rather walk through all that the tenant has.
+_OF_TENANT = "tenant || '' = ?"
 _OPEN_STATES = ", ".join(f"'{state}'" for state in sorted(OPEN))
 # How far along a payout is: marks only lead forward, except `reopen`.
 _RANK = {"reopen": 0, "approve": 1, "process": 2, "complete": 3, "fail": 3}
