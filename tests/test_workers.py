@@ -168,6 +168,7 @@ def test_what_workers_count_is_told_as_one_process_tells_it_with_a_label_more() 
     together = metrics.of_workers({"1": alone.encode(), "2": None}).decode()
     up = "payout_gateway_worker_up"
     assert [f'{up}{{worker="1"}} 1.0' in together, f'{up}{{worker="2"}} 0.0' in together] == [True, True]
+    assert all('worker="' in line for line in together.splitlines() if not line.startswith("#"))
     unlabelled = re.sub(r',?worker="1"', "", together).replace("{}", "").splitlines()
     assert [line for line in unlabelled if up not in line] == alone.splitlines()
 

