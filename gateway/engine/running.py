@@ -86,6 +86,7 @@ class Runner:
         self.follows = frozenset(connections)  # whose due operations it takes
         self.working = True
         self._more = asyncio.Event()  # there may be something to take before the next look
+        self._left_some = False  # whether the last look may have left what is due
 
     def now(self) -> int:
         """Milliseconds of the epoch."""
@@ -205,7 +206,7 @@ class Runner:
             async with turns:
                 return await self.resume(operation)
         finally:
-            if not turns.locked():
+            if self._left_some and not turns.locked():
                 self.look_now()
 
     async def _begin(self, operation: Operation) -> Operation | None:
@@ -287,6 +288,7 @@ class Runner:
         # Where all turns are taken nothing is: what waits in the journal needs no lease, and no memory.
         able = [name for name in self.follows if not self.connections[name].turns.locked()]
         taken = await self.store.write(lambda tx: claim_due(tx, self.owner, CLAIM_MOST, lease, able))
+        self._left_some = len(taken) == CLAIM_MOST or len(able) < len(self.follows)
         return [self.start(item.operation, self._go_on(item)) for item in taken]
 
     async def _go_on(self, claimed: Claimed) -> Operation:
