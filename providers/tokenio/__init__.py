@@ -21,6 +21,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
+from jwt.utils import base64url_encode
 
 from providers.sdk import (
     Account,
@@ -63,7 +64,7 @@ LISTED = {
 JSON_ERRORS = (("token-json-error", "true"),)
 # The signature binds method, path and body; "under 10 minutes" is advised. It also bounds how late a send can act.
 SIGNATURE_SECONDS = 60
-SIGNER = jwt.PyJWS()
+ALGORITHMS = jwt.PyJWS()
 DESCRIPTION = re.compile(r"[A-Za-z0-9 \-.&/]{6,140}")
 
 
@@ -348,9 +349,10 @@ def _private_key(pem: str) -> PrivateKeyTypes:
 
 def signed(call: Call[Any], url: str, credentials: SigningKey, now: float) -> str:
     """A JWS with detached payload over method, host, path and body. `exp` is in milliseconds, as in their sample."""
-    key = _private_key(credentials.private_key.reveal())
-    target = urlsplit(url)
+    key: Any = _private_key(credentials.private_key.reveal())
+    name, target = algorithm_for(key), urlsplit(url)
     header = {
+        "alg": name,
         "kid": credentials.key_id.reveal(),
         "mid": credentials.member_id.reveal(),
         "host": target.netloc,
@@ -358,9 +360,10 @@ def signed(call: Call[Any], url: str, credentials: SigningKey, now: float) -> st
         "path": target.path,
         "exp": int((now + SIGNATURE_SECONDS) * 1000),
     }
-    token = SIGNER.encode(call.body or b"", key, algorithm_for(key), header)  # type: ignore[arg-type]
-    head, _, signature = token.split(".")
-    return f"{head}..{signature}"
+    head = base64url_encode(msgspec.json.encode(header))
+    signed_part = head + b"." + base64url_encode(call.body or b"")
+    signature = ALGORITHMS.get_algorithm_by_name(name).sign(signed_part, key)
+    return f"{head.decode()}..{base64url_encode(signature).decode()}"
 
 
 def algorithm_for(key: PrivateKeyTypes) -> str:
