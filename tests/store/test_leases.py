@@ -68,7 +68,7 @@ async def test_what_is_not_due_stays(store: Store) -> None:
 
 async def test_a_lease_keeps_others_away_until_it_ends(store: Store) -> None:
     await put(store, waiting())
-    [first] = await claimed(store, "a", lease_ms=40)
+    [first] = await claimed(store, "a", lease_ms=400)
     assert await claimed(store, "b") == []
     while await store.read(now) < (first.operation.lease_until or 0):
         await asyncio.sleep(0.005)
