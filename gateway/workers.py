@@ -146,14 +146,15 @@ class Workers:
         return [sys.executable, *sys.orig_argv[1:], "--port", str(self.port), "--place", placed]
 
     async def _hear(self, child: _Child, lines: asyncio.StreamReader) -> None:
-        while line := await lines.readline():
-            word, _, rest = line.decode().strip().partition(" ")
-            if word == "ready":
-                self._is_ready(child)
-            elif word == "reload":
-                self._hang_up(but=child)
-            elif word == "refused":
-                child.why = rest
+        with contextlib.suppress(ConnectionError):  # it died and has left something unread
+            while line := await lines.readline():
+                word, _, rest = line.decode().strip().partition(" ")
+                if word == "ready":
+                    self._is_ready(child)
+                elif word == "reload":
+                    self._hang_up(but=child)
+                elif word == "refused":
+                    child.why = rest
 
     def _is_ready(self, child: _Child) -> None:
         child.ready = True

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import re
+import signal
 import subprocess
 import sys
 from collections.abc import AsyncIterator
@@ -14,6 +15,9 @@ import psutil
 import pytest
 
 from gateway import metrics
+from gateway.config import parse
+from gateway.siblings import Place
+from gateway.workers import Workers
 from tests.battery.fast_gateway import LEASE
 from tests.battery.processes import (
     FAST,
@@ -160,6 +164,26 @@ async def test_workers_do_not_outlive_their_parent() -> None:
             return not any(map(psutil.pid_exists, workers))
 
         await until(gone, PATIENCE, "the workers' end")
+
+
+class Dying(Workers):
+    """Each of its workers is ready, and dies before it has read the answer. At the third all shall end."""
+
+    commands = 0
+
+    def _command(self, place: Place) -> list[str]:
+        self.commands += 1
+        if self.commands == 3:
+            self._end(signal.SIGTERM)
+        peek = "line.sendall(b'ready\\n'); line.recv(1, socket.MSG_PEEK)"
+        return [sys.executable, "-c", f"import socket; line = socket.socket(fileno={place.parent}); {peek}"]
+
+
+async def test_a_worker_that_dies_with_something_unread_ends_nobody_else(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("gateway.workers.FIRST_PAUSE", 0.0)
+    workers = Dying(parse({"journal": {"url": "postgresql:///nowhere"}}), 1, "127.0.0.1", 0)
+    await asyncio.wait_for(workers.run(), PATIENCE)
+    assert workers.commands == 3
 
 
 def test_what_workers_count_is_told_as_one_process_tells_it_with_a_label_more() -> None:
