@@ -107,15 +107,18 @@ class Workers:
         """One worker, and another after each that died. One that cannot start at the beginning ends them all."""
         pause = FIRST_PAUSE
         while not self._ending.is_set():
-            child = await self._lived(number, folder)
+            try:
+                child = await self._lived(number, folder)
+                ready, why = child.ready, child.why or f"it ended with status {child.process.returncode}"
+            except OSError as error:  # the machine has no room for another process: the others serve meanwhile
+                ready, why = False, str(error)
             if self._ending.is_set():
                 return
-            why = child.why or f"it ended with status {child.process.returncode}"
             if not self._began:
                 self._why = f"worker {number} could not start: {why}"
                 self._end(signal.SIGTERM)
                 return
-            pause = FIRST_PAUSE if child.ready else min(2 * pause, LONGEST_PAUSE)
+            pause = FIRST_PAUSE if ready else min(2 * pause, LONGEST_PAUSE)
             log.error("worker %d is gone: %s; another starts in %g s", number, why, pause)
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._ending.wait(), pause)
@@ -125,9 +128,13 @@ class Workers:
         ours, theirs = socket.socketpair()
         with theirs:
             place = Place(number, self.count, theirs.fileno(), folder)
-            process = await asyncio.create_subprocess_exec(
-                *self._command(place), pass_fds=[place.parent], start_new_session=True
-            )  # a session of its own: a Ctrl-C comes to the parent alone
+            try:
+                process = await asyncio.create_subprocess_exec(
+                    *self._command(place), pass_fds=[place.parent], start_new_session=True
+                )  # a session of its own: a Ctrl-C comes to the parent alone
+            except OSError:
+                ours.close()
+                raise
         lines, line = await asyncio.open_unix_connection(sock=ours)
         child = self._children[number] = _Child(number, process, line)
         if self._ending.is_set():  # meanwhile

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import re
 import signal
 import subprocess
@@ -167,21 +168,28 @@ async def test_workers_do_not_outlive_their_parent() -> None:
 
 
 class Dying(Workers):
-    """Each of its workers is ready, and dies before it has read the answer. At the third all shall end."""
+    """Each of its workers is ready, and dies before it has read the answer. At the third all shall end.
 
-    commands = 0
+    `full`: the machine has no room for the second.
+    """
+
+    commands, full = 0, False
 
     def _command(self, place: Place) -> list[str]:
         self.commands += 1
+        if self.commands == 2 and self.full:
+            raise BlockingIOError(errno.EAGAIN, "no room")
         if self.commands == 3:
             self._end(signal.SIGTERM)
         peek = "line.sendall(b'ready\\n'); line.recv(1, socket.MSG_PEEK)"
         return [sys.executable, "-c", f"import socket; line = socket.socket(fileno={place.parent}); {peek}"]
 
 
-async def test_a_worker_that_dies_with_something_unread_ends_nobody_else(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("full", [False, True], ids=["something was unread", "no room for the next"])
+async def test_whatever_becomes_of_a_worker_its_parent_goes_on(full: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("gateway.workers.FIRST_PAUSE", 0.0)
     workers = Dying(parse({"journal": {"url": "postgresql:///nowhere"}}), 1, "127.0.0.1", 0)
+    workers.full = full
     await asyncio.wait_for(workers.run(), PATIENCE)
     assert workers.commands == 3
 
