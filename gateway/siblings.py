@@ -10,6 +10,8 @@ from pathlib import Path
 
 import msgspec
 
+from gateway.config import STAYS, Config, Fixed, changed
+
 Show = Callable[[], Awaitable[bytes]]
 
 HEARD_WITHIN = 2.0  # seconds; a worker that takes longer is told as not up
@@ -18,13 +20,14 @@ HEARD_WITHIN = 2.0  # seconds; a worker that takes longer is told as not up
 class Place(msgspec.Struct, frozen=True):
     """Which worker it is, of how many. `parent`: the file descriptor of the line to the parent.
 
-    `folder`: where each worker has a socket that gives its metrics.
+    `folder`: where each worker has a socket that gives its metrics. `fixed`: what all of them were started with.
     """
 
     number: int
     of: int
     parent: int
     folder: str
+    fixed: Fixed
 
 
 class Worker:
@@ -33,6 +36,11 @@ class Worker:
     def __init__(self, place: Place) -> None:
         self.place = place
         self._parent = socket.socket(fileno=place.parent)
+
+    def differs(self, config: Config) -> str | None:
+        """Why it cannot work beside the others with this config: another journal knows none of their keys."""
+        paths = changed(self.place.fixed, config)
+        return f"{', '.join(paths)} {STAYS}" if paths else None
 
     def refused(self, why: str) -> None:
         """It cannot start."""

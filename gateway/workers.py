@@ -18,7 +18,7 @@ from dataclasses import dataclass
 
 import msgspec
 
-from gateway.config import Config, journal_url
+from gateway.config import Config, fixed, journal_url
 from gateway.listening import port_kept
 from gateway.siblings import Place
 
@@ -75,6 +75,7 @@ class Workers:
         """Raises WorkersRefused."""
         refuse_unshared(config, count)
         self.count, self.host, self.port = count, host, port
+        self._fixed = fixed(config)
         self._children: dict[int, _Child] = {}
         self._began = False
         self._ending = asyncio.Event()
@@ -127,7 +128,7 @@ class Workers:
         """A worker from its start to its end."""
         ours, theirs = socket.socketpair()
         with theirs:
-            place = Place(number, self.count, theirs.fileno(), folder)
+            place = Place(number, self.count, theirs.fileno(), folder, self._fixed)
             try:
                 process = await asyncio.create_subprocess_exec(
                     *self._command(place), pass_fds=[place.parent], start_new_session=True

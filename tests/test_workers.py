@@ -147,6 +147,16 @@ async def told(gateway: GatewayProcess, words: str) -> bool:
     return gateway.count(words) > 0
 
 
+async def test_a_worker_never_comes_back_over_another_journal() -> None:
+    async with two_workers() as (place, gateway, client):
+        text = place.config.read_text()
+        place.config.write_text(text.replace(place.journal, shared_postgres().new_database()))
+        psutil.Process(min(gateway.workers_alive())).kill()
+        refused = "journal.url cannot change while the gateway runs: restart it"
+        await until(lambda: told(gateway, refused), PATIENCE, "a worker that is refused", 0.05, gateway.tail)
+        assert await client.write(place.job("create")) == "succeeded"
+
+
 async def test_an_orderly_end_ends_all_and_exits_0() -> None:
     async with two_workers() as (_, gateway, _):
         workers, process = gateway.workers_alive(), gateway.process
