@@ -10,7 +10,7 @@ from pathlib import Path
 
 import msgspec
 
-from gateway.config import STAYS, Config, Fixed, changed
+from gateway.config import STAYS, Config, Fixed, changed, of_all_workers
 
 Show = Callable[[], Awaitable[bytes]]
 
@@ -29,6 +29,14 @@ class Place(msgspec.Struct, frozen=True):
     folder: str
     fixed: Fixed
 
+    def differs(self, config: Config) -> str | None:
+        """Why it cannot work beside the others with this config, or None.
+
+        Another journal knows none of their keys, and another account none of their payouts.
+        """
+        paths = changed(self.fixed, of_all_workers(config))
+        return f"{', '.join(paths)} {STAYS}" if paths else None
+
 
 class Worker:
     """Says `ready`, `reload` or `refused …` to its parent; the parent answers `go` when all are ready."""
@@ -36,11 +44,6 @@ class Worker:
     def __init__(self, place: Place) -> None:
         self.place = place
         self._parent = socket.socket(fileno=place.parent)
-
-    def differs(self, config: Config) -> str | None:
-        """Why it cannot work beside the others with this config: another journal knows none of their keys."""
-        paths = changed(self.place.fixed, config)
-        return f"{', '.join(paths)} {STAYS}" if paths else None
 
     def refused(self, why: str) -> None:
         """It cannot start."""

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 
 import msgspec
 
-from gateway.config import Config, fixed, journal_url
+from gateway.config import Config, journal_url, of_all_workers
 from gateway.listening import port_kept
 from gateway.siblings import Place
 
@@ -75,7 +75,7 @@ class Workers:
         """Raises WorkersRefused."""
         refuse_unshared(config, count)
         self.count, self.host, self.port = count, host, port
-        self._fixed = fixed(config)
+        self._fixed = of_all_workers(config)
         self._children: dict[int, _Child] = {}
         self._began = False
         self._ending = asyncio.Event()

@@ -11,12 +11,14 @@ import subprocess
 import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
+import msgspec
 import psutil
 import pytest
 
 from gateway import metrics
-from gateway.config import parse
+from gateway.config import STAYS, Config, Connection, of_all_workers, parse
 from gateway.siblings import Place
 from gateway.workers import Workers
 from tests.battery.fast_gateway import LEASE
@@ -155,6 +157,24 @@ async def test_a_worker_never_comes_back_over_another_journal() -> None:
         refused = "journal.url cannot change while the gateway runs: restart it"
         await until(lambda: told(gateway, refused), PATIENCE, "a worker that is refused", 0.05, gateway.tail)
         assert await client.write(place.job("create")) == "succeeded"
+
+
+@pytest.mark.parametrize(
+    ("wanted", "why"),
+    [
+        ({"bank": {"base_url": "http://127.0.0.1:2"}}, f"connections.bank {STAYS}"),
+        ({"bank": {"currency": "EUR"}}, f"connections.bank {STAYS}"),
+        ({"bank": {"timeout": 7.0}, "desk": {}}, None),
+    ],
+    ids=["another place", "another currency", "the same account, and one more"],
+)
+def test_a_worker_never_comes_back_with_another_account_under_a_name(
+    wanted: dict[str, dict[str, Any]], why: str | None
+) -> None:
+    plain = Connection(provider="tokenio", base_url="http://127.0.0.1:1", credentials={})
+    connections = {name: msgspec.structs.replace(plain, **changes) for name, changes in wanted.items()}
+    place = Place(1, 2, 0, "", of_all_workers(Config(connections={"bank": plain})))
+    assert place.differs(Config(connections=connections)) == why
 
 
 async def test_an_orderly_end_ends_all_and_exits_0() -> None:

@@ -10,7 +10,7 @@ import msgspec
 
 from gateway.config.elsewhere import without_secrets
 from gateway.config.faults import faults_of
-from gateway.config.fixed import STAYS, Fixed, changed, fixed
+from gateway.config.fixed import STAYS, Fixed, account, changed, fixed, of_all_workers
 from gateway.config.kinds import Asks, Tables, kinds_of_payouts, told_apart
 from gateway.config.lines import lines_of
 from gateway.config.matching import READS, Ask, mismatch, taken_by
@@ -67,6 +67,7 @@ __all__ = [
     "Tables",
     "Target",
     "When",
+    "account",
     "build_provider",
     "changed",
     "config_schema",
@@ -75,6 +76,7 @@ __all__ = [
     "kinds_of_payouts",
     "load",
     "mismatch",
+    "of_all_workers",
     "parse",
     "redis_url",
     "resolve_secret",
