@@ -104,6 +104,8 @@ def _work(config: Config, host: str, port: int, source: Path, worker: Worker) ->
     from gateway.serve import serve
 
     try:
+        if why := worker.place.differs(config):
+            raise click.ClickException(why)
         _until_interrupted(serve(config, host, port, source=source, worker=worker))
     except click.ClickException as error:
         worker.refused(error.message)

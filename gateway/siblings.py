@@ -10,6 +10,8 @@ from pathlib import Path
 
 import msgspec
 
+from gateway.config import STAYS, Config, Fixed, changed, of_all_workers
+
 Show = Callable[[], Awaitable[bytes]]
 
 HEARD_WITHIN = 2.0  # seconds; a worker that takes longer is told as not up
@@ -18,13 +20,22 @@ HEARD_WITHIN = 2.0  # seconds; a worker that takes longer is told as not up
 class Place(msgspec.Struct, frozen=True):
     """Which worker it is, of how many. `parent`: the file descriptor of the line to the parent.
 
-    `folder`: where each worker has a socket that gives its metrics.
+    `folder`: where each worker has a socket that gives its metrics. `fixed`: what all of them were started with.
     """
 
     number: int
     of: int
     parent: int
     folder: str
+    fixed: Fixed
+
+    def differs(self, config: Config) -> str | None:
+        """Why it cannot work beside the others with this config, or None.
+
+        Another journal knows none of their keys, and another account none of their payouts.
+        """
+        paths = changed(self.fixed, of_all_workers(config))
+        return f"{', '.join(paths)} {STAYS}" if paths else None
 
 
 class Worker:

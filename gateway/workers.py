@@ -18,7 +18,7 @@ from dataclasses import dataclass
 
 import msgspec
 
-from gateway.config import Config, journal_url
+from gateway.config import Config, journal_url, of_all_workers
 from gateway.listening import port_kept
 from gateway.siblings import Place
 
@@ -75,6 +75,7 @@ class Workers:
         """Raises WorkersRefused."""
         refuse_unshared(config, count)
         self.count, self.host, self.port = count, host, port
+        self._fixed = of_all_workers(config)
         self._children: dict[int, _Child] = {}
         self._began = False
         self._ending = asyncio.Event()
@@ -107,15 +108,18 @@ class Workers:
         """One worker, and another after each that died. One that cannot start at the beginning ends them all."""
         pause = FIRST_PAUSE
         while not self._ending.is_set():
-            child = await self._lived(number, folder)
+            try:
+                child = await self._lived(number, folder)
+                ready, why = child.ready, child.why or f"it ended with status {child.process.returncode}"
+            except OSError as error:  # the machine has no room for another process: the others serve meanwhile
+                ready, why = False, str(error)
             if self._ending.is_set():
                 return
-            why = child.why or f"it ended with status {child.process.returncode}"
             if not self._began:
                 self._why = f"worker {number} could not start: {why}"
                 self._end(signal.SIGTERM)
                 return
-            pause = FIRST_PAUSE if child.ready else min(2 * pause, LONGEST_PAUSE)
+            pause = FIRST_PAUSE if ready else min(2 * pause, LONGEST_PAUSE)
             log.error("worker %d is gone: %s; another starts in %g s", number, why, pause)
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._ending.wait(), pause)
@@ -124,10 +128,14 @@ class Workers:
         """A worker from its start to its end."""
         ours, theirs = socket.socketpair()
         with theirs:
-            place = Place(number, self.count, theirs.fileno(), folder)
-            process = await asyncio.create_subprocess_exec(
-                *self._command(place), pass_fds=[place.parent], start_new_session=True
-            )  # a session of its own: a Ctrl-C comes to the parent alone
+            place = Place(number, self.count, theirs.fileno(), folder, self._fixed)
+            try:
+                process = await asyncio.create_subprocess_exec(
+                    *self._command(place), pass_fds=[place.parent], start_new_session=True
+                )  # a session of its own: a Ctrl-C comes to the parent alone
+            except OSError:
+                ours.close()
+                raise
         lines, line = await asyncio.open_unix_connection(sock=ours)
         child = self._children[number] = _Child(number, process, line)
         if self._ending.is_set():  # meanwhile
@@ -146,14 +154,15 @@ class Workers:
         return [sys.executable, *sys.orig_argv[1:], "--port", str(self.port), "--place", placed]
 
     async def _hear(self, child: _Child, lines: asyncio.StreamReader) -> None:
-        while line := await lines.readline():
-            word, _, rest = line.decode().strip().partition(" ")
-            if word == "ready":
-                self._is_ready(child)
-            elif word == "reload":
-                self._hang_up(but=child)
-            elif word == "refused":
-                child.why = rest
+        with contextlib.suppress(ConnectionError):  # it died and has left something unread
+            while line := await lines.readline():
+                word, _, rest = line.decode().strip().partition(" ")
+                if word == "ready":
+                    self._is_ready(child)
+                elif word == "reload":
+                    self._hang_up(but=child)
+                elif word == "refused":
+                    child.why = rest
 
     def _is_ready(self, child: _Child) -> None:
         child.ready = True

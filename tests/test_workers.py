@@ -4,16 +4,23 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import re
+import signal
 import subprocess
 import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
+import msgspec
 import psutil
 import pytest
 
 from gateway import metrics
+from gateway.config import STAYS, Config, Connection, of_all_workers, parse
+from gateway.siblings import Place
+from gateway.workers import Workers
 from tests.battery.fast_gateway import LEASE
 from tests.battery.processes import (
     FAST,
@@ -142,6 +149,34 @@ async def told(gateway: GatewayProcess, words: str) -> bool:
     return gateway.count(words) > 0
 
 
+async def test_a_worker_never_comes_back_over_another_journal() -> None:
+    async with two_workers() as (place, gateway, client):
+        text = place.config.read_text()
+        place.config.write_text(text.replace(place.journal, shared_postgres().new_database()))
+        psutil.Process(min(gateway.workers_alive())).kill()
+        refused = "journal.url cannot change while the gateway runs: restart it"
+        await until(lambda: told(gateway, refused), PATIENCE, "a worker that is refused", 0.05, gateway.tail)
+        assert await client.write(place.job("create")) == "succeeded"
+
+
+@pytest.mark.parametrize(
+    ("wanted", "why"),
+    [
+        ({"bank": {"base_url": "http://127.0.0.1:2"}}, f"connections.bank {STAYS}"),
+        ({"bank": {"currency": "EUR"}}, f"connections.bank {STAYS}"),
+        ({"bank": {"timeout": 7.0}, "desk": {}}, None),
+    ],
+    ids=["another place", "another currency", "the same account, and one more"],
+)
+def test_a_worker_never_comes_back_with_another_account_under_a_name(
+    wanted: dict[str, dict[str, Any]], why: str | None
+) -> None:
+    plain = Connection(provider="tokenio", base_url="http://127.0.0.1:1", credentials={})
+    connections = {name: msgspec.structs.replace(plain, **changes) for name, changes in wanted.items()}
+    place = Place(1, 2, 0, "", of_all_workers(Config(connections={"bank": plain})))
+    assert place.differs(Config(connections=connections)) == why
+
+
 async def test_an_orderly_end_ends_all_and_exits_0() -> None:
     async with two_workers() as (_, gateway, _):
         workers, process = gateway.workers_alive(), gateway.process
@@ -160,6 +195,33 @@ async def test_workers_do_not_outlive_their_parent() -> None:
             return not any(map(psutil.pid_exists, workers))
 
         await until(gone, PATIENCE, "the workers' end")
+
+
+class Dying(Workers):
+    """Each of its workers is ready, and dies before it has read the answer. At the third all shall end.
+
+    `full`: the machine has no room for the second.
+    """
+
+    commands, full = 0, False
+
+    def _command(self, place: Place) -> list[str]:
+        self.commands += 1
+        if self.commands == 2 and self.full:
+            raise BlockingIOError(errno.EAGAIN, "no room")
+        if self.commands == 3:
+            self._end(signal.SIGTERM)
+        peek = "line.sendall(b'ready\\n'); line.recv(1, socket.MSG_PEEK)"
+        return [sys.executable, "-c", f"import socket; line = socket.socket(fileno={place.parent}); {peek}"]
+
+
+@pytest.mark.parametrize("full", [False, True], ids=["something was unread", "no room for the next"])
+async def test_whatever_becomes_of_a_worker_its_parent_goes_on(full: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("gateway.workers.FIRST_PAUSE", 0.0)
+    workers = Dying(parse({"journal": {"url": "postgresql:///nowhere"}}), 1, "127.0.0.1", 0)
+    workers.full = full
+    await asyncio.wait_for(workers.run(), PATIENCE)
+    assert workers.commands == 3
 
 
 def test_what_workers_count_is_told_as_one_process_tells_it_with_a_label_more() -> None:

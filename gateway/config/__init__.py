@@ -10,6 +10,7 @@ import msgspec
 
 from gateway.config.elsewhere import without_secrets
 from gateway.config.faults import faults_of
+from gateway.config.fixed import STAYS, Fixed, account, changed, fixed, of_all_workers
 from gateway.config.kinds import Asks, Tables, kinds_of_payouts, told_apart
 from gateway.config.lines import lines_of
 from gateway.config.matching import READS, Ask, mismatch, taken_by
@@ -41,6 +42,7 @@ from gateway.config.shape import schema as config_schema
 
 __all__ = [
     "READS",
+    "STAYS",
     "AmountLimits",
     "AmountRange",
     "ApiKey",
@@ -52,6 +54,7 @@ __all__ = [
     "Config",
     "ConfigInvalid",
     "Connection",
+    "Fixed",
     "Issuer",
     "Journal",
     "Limits",
@@ -64,12 +67,16 @@ __all__ = [
     "Tables",
     "Target",
     "When",
+    "account",
     "build_provider",
+    "changed",
     "config_schema",
+    "fixed",
     "journal_url",
     "kinds_of_payouts",
     "load",
     "mismatch",
+    "of_all_workers",
     "parse",
     "redis_url",
     "resolve_secret",

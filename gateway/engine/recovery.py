@@ -43,8 +43,9 @@ class Recovery:
         """Compares, and moves the anchor on where the journal has grown."""
         if self.anchor is None:
             return
-        entries = await self.store.read(total)
+        # The anchor first: another worker may move it on, and then it remembers more than what was counted before.
         known = self.anchor.read()
+        entries = await self.store.read(total)
         if known is not None and (known.recovering or entries < known.entries):
             # Look-ups make the journal longer again: only a person ends this.
             if not known.recovering:

@@ -14,11 +14,10 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 from gateway import metrics
-from gateway.config import Config, ConfigInvalid, journal_url, load, redis_url
-from gateway.config import Connection as ConnectionSection
+from gateway.config import STAYS, Config, ConfigInvalid, account, changed, fixed, journal_url, load, redis_url
 from gateway.coordination import open_coordination
 from gateway.engine.errors import EngineError
 from gateway.engine.reading import Reader
@@ -105,10 +104,9 @@ class Service:
         if self.source is None:
             raise self._refused("refused", [("the file", "this gateway was started without one")])
         config = await asyncio.to_thread(load, self.source)
-        old, new = fixed(self.current.config), fixed(config)
-        changed = [(path, "cannot change while the gateway runs: restart it") for path in old if old[path] != new[path]]
-        if changed:
-            raise self._refused("refused", changed)
+        faults = [(path, STAYS) for path in changed(fixed(self.current.config), fixed(config))]
+        if faults:
+            raise self._refused("refused", faults)
         return config
 
     async def _leaving(self, config: Config) -> frozenset[str]:
@@ -191,24 +189,6 @@ class Service:
         metrics.config_info.labels(self.current.version).set(1)
         found = f"{len(config.connections)} connections, {len(config.routes)} routes, {len(config.api_keys)} keys"
         log.info("config %s is in force: %s", self.current.version, found)
-
-
-def fixed(config: Config) -> dict[str, Any]:
-    """What is built once and cannot be swapped under calls, by its path."""
-    return {
-        "server.host": config.server.host,
-        "server.port": config.server.port,
-        "server.body_limit": config.server.body_limit,
-        "journal.url": config.journal.url,
-        "redis.url": config.redis and config.redis.url,
-        "audit.key": config.audit.key,
-        "audit.anchor": config.audit.anchor,
-    }
-
-
-def account(connection: ConnectionSection) -> tuple[Any, ...]:
-    """What makes it the same account at the same provider: an operation's look-ups must ask where it was sent."""
-    return connection.provider, connection.base_url, connection.currency, connection.settings
 
 
 @asynccontextmanager

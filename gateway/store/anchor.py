@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass
 from pathlib import Path
+from uuid import uuid4
 
 import msgspec
 
@@ -38,9 +39,12 @@ class Anchor:
             return None
 
     def write(self, length: Length) -> None:
-        fresh = self.path.with_name(self.path.name + ".new")
-        with fresh.open("wb") as file:
-            file.write(msgspec.json.encode(length))
-            file.flush()
-            os.fsync(file.fileno())
-        fresh.replace(self.path)
+        fresh = self.path.with_name(f"{self.path.name}.{uuid4().hex}")  # workers share an anchor, and write at once
+        try:
+            with fresh.open("wb") as file:
+                file.write(msgspec.json.encode(length))
+                file.flush()
+                os.fsync(file.fileno())
+            fresh.replace(self.path)
+        finally:
+            fresh.unlink(missing_ok=True)

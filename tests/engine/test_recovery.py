@@ -3,21 +3,27 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+import os
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import pytest
 from click.testing import CliRunner, Result
 
 from contracts.simulator.server import RunningSimulator
 from gateway.cli import main
-from gateway.store.anchor import Length
-from gateway.store.audit import total
+from gateway.engine.recovery import Recovery
+from gateway.store.anchor import Anchor, Length
+from gateway.store.audit import Audit, total
+from gateway.store.journal import Store, Transaction
+from gateway.store.opening import open_store
 from tests.conftest import Stack, four_simulators, order, raw_config, stack_of
+from tests.store.records import operation
 from tests.toml import written
 
 pytestmark = pytest.mark.anyio
+T = TypeVar("T")
 
 
 @pytest.fixture
@@ -131,3 +137,43 @@ async def test_a_journal_that_grows_by_look_ups_is_not_recovered_by_that(
         recovery.anchor.write(Length(entries - 1, 0, recovering=True))
         await recovery.check()
         assert recovery.why
+
+
+class Overtaken:
+    """A journal that another worker writes to, and whose anchor it moves on, just after each look into it."""
+
+    def __init__(self, store: Store, anchor: Anchor) -> None:
+        self.store = store
+        self.audit = Audit()
+        self.other = Recovery(store, anchor, self.audit)
+
+    async def read(self, work: Callable[[Transaction], T]) -> T:
+        seen = await self.store.read(work)
+        await self.store.write(lambda tx: self.audit.append(tx, operation(), "test", "test"))
+        await self.other.check()
+        return seen
+
+
+async def test_an_anchor_that_another_worker_moves_on_meanwhile_is_no_restored_backup(tmp_path: Path) -> None:
+    store, anchor = open_store(f"sqlite:///{tmp_path}/journal.db"), Anchor(tmp_path / "anchor")
+    recovery = Recovery(Overtaken(store, anchor), anchor, Audit())  # type: ignore[arg-type]
+    for _ in range(3):
+        await recovery.check()
+    await store.close()
+    assert recovery.why is None
+
+
+def test_two_workers_that_move_the_anchor_on_at_once_both_leave_it_whole(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    anchor, sync, seen = Anchor(tmp_path / "anchor"), os.fsync, []
+
+    def overtaken(file: int) -> None:
+        monkeypatch.setattr(os, "fsync", sync)
+        anchor.write(Length(2, 0))
+        seen.append(anchor.read())
+
+    monkeypatch.setattr(os, "fsync", overtaken)
+    anchor.write(Length(1, 0))
+    assert [*seen, anchor.read()] == [Length(2, 0), Length(1, 0)]
+    assert list(tmp_path.iterdir()) == [anchor.path]
