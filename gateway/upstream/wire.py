@@ -147,6 +147,8 @@ class Answer(httpx.AsyncByteStream):
     def _end(self) -> None:
         self.ended = True
         self._parser = None  # it holds this answer, too
+        if self._wire is not None:
+            self._wire.resume()  # what TLS holds back while it is paused would be the next request's answer
         self._wake()
 
 
@@ -186,7 +188,6 @@ class Wire(asyncio.Protocol):
         # An answer may come before its request has left as a whole.
         if not clean or self._transport.get_write_buffer_size():
             self.close()
-        self.resume()
         self._released(self)
 
     def spoiled(self) -> bool:
