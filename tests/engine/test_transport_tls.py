@@ -99,6 +99,16 @@ async def test_what_comes_after_a_large_answer_is_not_the_next_requests(
         assert server.opened == 2
 
 
+async def test_an_answer_before_the_request_has_left_takes_its_connection_with_it(
+    sides: Sides, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(transports, "_ssl_context", lambda: sides.client)
+    async with peer(WHOLE, WHOLE, ssl=sides.server) as server, Transport(silence=1.0) as transport:
+        assert await Sending(server.url, content=b"x" * 2**24).over(transport) == (200, b"ok")
+        assert await asked(transport, server.url) == (200, b"ok")
+        assert server.opened == 2
+
+
 async def test_a_certificate_that_nobody_vouches_for_ends_it_before_anything_is_sent(sides: Sides) -> None:
     async with peer(WHOLE, ssl=sides.server) as server, Transport() as transport:
         await _nothing_left(transport, server.url)
