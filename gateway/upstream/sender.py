@@ -57,15 +57,23 @@ class Preview:
     body: bytes | None = field(repr=False)
 
 
+class TooLate(Exception):
+    """The time in which a request might leave is over."""
+
+
 class _Trace:
     """Hears the transport. `started` is set just before the first byte of the request leaves."""
 
-    def __init__(self) -> None:
+    def __init__(self, before: float | None = None) -> None:
+        """`before`: the monotonic time after which it lets nothing leave, but raises TooLate."""
         self.started = False
         self.began = time.monotonic()
+        self._before = before
 
     async def __call__(self, event: str, info: Mapping[str, Any]) -> None:
         if event.endswith("send_request_headers.started"):
+            if self._before is not None and time.monotonic() > self._before:
+                raise TooLate
             self.started = True
 
     def evidence(self, status: int | None = None, detail: str | None = None) -> Evidence:
@@ -190,12 +198,12 @@ class Upstream:
         return await retried(lambda: self._exchange(call, before), again, self.budget, self.timeout / 2)
 
     async def _exchange(self, call: Call[T], before: float | None = None) -> Outcome[T]:
-        trace = _Trace()
-        if before is not None and time.monotonic() > before:
-            return NotSent(trace.evidence(detail="too late to send"), ours=True)
+        trace = _Trace(before)
         try:
             async with asyncio.timeout(self.timeout):
                 reply = await read_body(await self._ask(self._request(call, trace)))
+        except TooLate:  # seen no earlier: a connection may have been long in coming
+            return NotSent(trace.evidence(detail="too late to send"), ours=True)
         # A bad port surfaces as an ExceptionGroup, which is no HTTPError; the trace decides, not the name.
         except FAILURES as error:
             return _failed(trace, error)

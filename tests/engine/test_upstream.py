@@ -7,6 +7,7 @@ import contextlib
 import dataclasses
 from collections.abc import AsyncIterator
 from typing import Any
+from unittest.mock import Mock
 
 import httpx
 import pytest
@@ -120,6 +121,25 @@ async def test_a_paused_process_comes_too_late_to_send(ledger: RunningSimulator,
     call = Ledger(Account()).complete("po_test_0002", MARK)
     outcome = await upstream(ledger.url, transport).send(call, before=0.0)
     assert isinstance(outcome, NotSent)
+    assert not list(ledger.simulator.log)
+
+
+async def test_whoever_got_a_connection_too_late_sends_nothing(
+    ledger: RunningSimulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Slow(Transport):
+        """Each request waits a second for its connection."""
+
+        async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+            clock.monotonic.return_value += 1.0
+            return await super().handle_async_request(request)
+
+    clock = Mock(monotonic=Mock(return_value=0.0))
+    monkeypatch.setattr("gateway.upstream.sender.time", clock)
+    async with Slow() as transport:
+        outcome = await upstream(ledger.url, transport).send(Ledger(Account()).complete("po_test_0002", MARK), 0.5)
+    assert isinstance(outcome, NotSent)
+    assert (outcome.ours, outcome.evidence.started) == (True, False)
     assert not list(ledger.simulator.log)
 
 
