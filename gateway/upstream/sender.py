@@ -170,12 +170,13 @@ class Upstream:
         if login is not None:
             return login
         try:
-            response = await self._ask(self._request(call, trace))
+            async with asyncio.timeout(self.timeout):
+                response = await self._ask(self._request(call, trace))
+                if response.status_code in call.success and is_file(response, call.accept):
+                    return Stream(response.headers, chunks(response))
+                return await self._no_file(call, response, trace)
         except FAILURES as error:
             return _failed(trace, error)
-        if response.status_code in call.success and is_file(response, call.accept):
-            return Stream(response.headers, chunks(response))
-        return await self._no_file(call, response, trace)
 
     async def _no_file(self, call: Call[Any], response: httpx.Response, trace: _Trace) -> Refused | Unclear:
         try:

@@ -20,11 +20,13 @@ from gateway.upstream.retrying import MOST, TRIES
 from gateway.upstream.transport import Transport
 from providers.heldsway import Heldsway, KeyPair
 from providers.ledger import Credentials, Ledger
-from providers.sdk import Account, Mark, RefusalKind, Secret
+from providers.sdk import Account, Call, Mark, RefusalKind, Reply, Secret
+from tests.engine.test_transport import OK, peer
 
 pytestmark = pytest.mark.anyio
 
 MARK = Mark(reference="TXN-1")
+FILE: Call[Reply] = Call("GET", "/file", reads=lambda reply: reply, operation="file", accept="text/csv")
 
 
 @pytest.fixture
@@ -109,6 +111,19 @@ async def test_a_hanging_provider_is_left_at_the_deadline(ledger: RunningSimulat
     ledger.simulator.add_fault("hang", seconds=30)
     outcome = await upstream(ledger.url, transport, 0.2).send(Ledger(Account()).complete("po_test_0002", MARK))
     assert isinstance(outcome, Unclear)
+
+
+@pytest.mark.parametrize("begun", [b"", b"HTTP/1.1 404 -\r\nContent-Length: 999\r\n\r\n"], ids=["head", "error"])
+async def test_a_file_that_comes_byte_by_byte_begins_before_the_deadline(begun: bytes, transport: Transport) -> None:
+    async def dripping(writer: asyncio.StreamWriter) -> None:
+        writer.write(begun or OK + b"X-Test: ")
+        while not writer.transport.is_closing():
+            writer.write(b"x")
+            await asyncio.sleep(0.02)
+
+    async with peer(dripping) as server, asyncio.timeout(5):
+        with pytest.raises(UpstreamFailed, match="TimeoutError"):
+            await upstream(server.url, transport, 0.2).open(FILE)
 
 
 async def test_a_reply_that_never_ends_is_cut(ledger: RunningSimulator, transport: Transport) -> None:
