@@ -21,7 +21,7 @@ from gateway.upstream.transport import Transport
 from providers.heldsway import Heldsway, KeyPair
 from providers.ledger import Credentials, Ledger
 from providers.sdk import Account, Call, Mark, RefusalKind, Reply, Secret
-from tests.engine.test_transport import OK, peer
+from tests.engine.test_transport import OK, Last, peer
 
 pytestmark = pytest.mark.anyio
 
@@ -124,6 +124,12 @@ async def test_a_file_that_comes_byte_by_byte_begins_before_the_deadline(begun: 
     async with peer(dripping) as server, asyncio.timeout(5):
         with pytest.raises(UpstreamFailed, match="TimeoutError"):
             await upstream(server.url, transport, 0.2).open(FILE)
+
+
+async def test_a_file_whose_end_is_only_the_connections_is_none(transport: Transport) -> None:
+    async with peer(Last(OK + b"Content-Type: text/csv\r\n\r\nid,amount\r\n1,")) as server:
+        with pytest.raises(UpstreamFailed, match="not the file"):
+            await upstream(server.url, transport).open(FILE)
 
 
 async def test_a_reply_that_never_ends_is_cut(ledger: RunningSimulator, transport: Transport) -> None:
