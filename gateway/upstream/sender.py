@@ -289,9 +289,12 @@ class Upstream:
 
 @lru_cache(maxsize=256)
 def _parsed(url: str) -> httpx.URL:
-    """httpx folds ".." even where it was quoted; ids cannot hold it, and this proves it. Raises httpx.InvalidURL."""
+    """httpx folds ".." even where it was quoted; ids cannot hold it, and this proves it. Raises httpx.InvalidURL.
+
+    Nor can they hold a "#", behind which nothing is sent.
+    """
     parsed = httpx.URL(url)
-    if parsed.raw_path.partition(b"?")[0].decode() != urlsplit(url).path:
+    if "#" in url or parsed.raw_path.partition(b"?")[0].decode() != urlsplit(url).path:
         raise httpx.InvalidURL("the path changed on its way into the request")
     return parsed
 

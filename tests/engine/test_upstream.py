@@ -263,10 +263,11 @@ async def test_a_providers_cookie_is_not_sent_back(transport: Transport) -> None
     assert b"cookie" not in heard[1].lower()
 
 
-async def test_a_path_that_would_make_another_host_sends_nothing(
-    ledger: RunningSimulator, transport: Transport
+@pytest.mark.parametrize("path", [".elsewhere.test/v1/payouts/po_test_0002", "/v1/payouts/po_test_0002#1"])
+async def test_a_path_that_would_become_another_sends_nothing(
+    path: str, ledger: RunningSimulator, transport: Transport
 ) -> None:
-    call = dataclasses.replace(Ledger(Account()).get("po_test_0002"), path=".elsewhere.test/v1/payouts/po_test_0002")
+    call = dataclasses.replace(Ledger(Account()).get("po_test_0002"), path=path)
     assert isinstance(await upstream(ledger.url, transport).send(call), NotSent)
 
 
