@@ -273,18 +273,26 @@ class Upstream:
         call = self.provider.login(self.credentials)
         if call is None:
             return None
-        async with self._minting:
-            if self._token is not None and self.clock() < self._token_until:
-                return None
-            self._token = None
-            outcome = await self._exchange(call)
-            if isinstance(outcome, Answered):
-                self._token = outcome.result
-                self._token_until = self.clock() + outcome.result.expires_in - TOKEN_MARGIN
-                return None
-            if isinstance(outcome, Refused):
-                return _login_refused(outcome)
-            return NotSent(replace(outcome.evidence, started=False, detail="login failed"))
+        trace = _Trace()
+        try:
+            # The wait for another's login counts: where none is answered, each would begin when the one before gave up.
+            async with asyncio.timeout(self.timeout), self._minting:
+                return await self._mint(call)
+        except TimeoutError:
+            return NotSent(trace.evidence(detail="login failed"))
+
+    async def _mint(self, call: Call[Token]) -> NotSent | Refused | None:
+        if self._token is not None and self.clock() < self._token_until:
+            return None
+        self._token = None
+        outcome = await self._exchange(call)
+        if isinstance(outcome, Answered):
+            self._token = outcome.result
+            self._token_until = self.clock() + outcome.result.expires_in - TOKEN_MARGIN
+            return None
+        if isinstance(outcome, Refused):
+            return _login_refused(outcome)
+        return NotSent(replace(outcome.evidence, started=False, detail="login failed"))
 
 
 @lru_cache(maxsize=256)

@@ -215,6 +215,15 @@ async def test_a_refused_login_sends_nothing_else(transport: Transport) -> None:
         assert [entry.operation for entry in server.simulator.log] == ["create_access_token"]
 
 
+async def test_a_crowd_waits_for_a_login_that_hangs_no_longer_than_one(transport: Transport) -> None:
+    keys = KeyPair(Secret("test-heldsway-key"), Secret("test-heldsway-secret"))
+    async with peer() as server:
+        sender = Upstream(Heldsway(Account("USD")), server.url, lambda: (keys,), transport, timeout=0.2)
+        async with asyncio.timeout(1.0):
+            outcomes = await asyncio.gather(*(sender.send(sender.provider.get("42")) for _ in range(20)))
+    assert [(type(each), each.evidence.started) for each in outcomes] == [(NotSent, False)] * 20
+
+
 async def test_what_was_refused_at_the_door_has_left_even_where_no_login_follows(transport: Transport) -> None:
     async with running("heldsway") as server:
         keys = KeyPair(Secret("test-heldsway-key"), Secret("test-heldsway-secret"))
