@@ -19,6 +19,7 @@ from gateway.api.health import own_metrics
 from gateway.config import Config
 from gateway.engine.reloading import ConfigRefused, Service
 from gateway.listening import listener
+from gateway.protocol import Protocol
 from gateway.siblings import Worker
 
 log = logging.getLogger("gateway.config")
@@ -41,7 +42,7 @@ async def serve(
     settings = uvicorn.Config(
         app,
         loop="uvloop",
-        http="httptools",
+        http=Protocol,
         ws="none",
         lifespan="off",  # the server would log why a start fails, and not say it to us
         access_log=False,

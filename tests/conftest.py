@@ -21,6 +21,7 @@ from gateway.engine.reloading import Service
 from gateway.engine.service import Gateway
 from gateway.keys import SCOPES, hashed
 from gateway.listening import listener
+from gateway.protocol import Protocol
 
 TEST_KEY = "test-key-of-everything"
 
@@ -114,7 +115,7 @@ async def gateway_running(config: Config, source: Path | None = None) -> AsyncIt
     """The gateway on a free loopback port, in this event loop."""
     app = create_app(config, source)
     bound = listener("127.0.0.1", 0)
-    settings = uvicorn.Config(app, ws="none", lifespan="on", log_config=None, access_log=False)
+    settings = uvicorn.Config(app, http=Protocol, ws="none", lifespan="on", log_config=None, access_log=False)
     server = uvicorn.Server(settings)
     server.capture_signals = contextlib.nullcontext  # type: ignore[method-assign, assignment]
     serving = asyncio.create_task(server.serve(sockets=[bound]))

@@ -114,11 +114,18 @@ async def _forward(
         return await streamed(connection, call, operation.id)
     reply = await connection.read(call)
     try:
-        body = redacted(reply.body, document.secret_names, document.sensitive_names)
+        body, link = redacted(reply.body, document.secret_names, document.sensitive_names), _link(reply)
     except Malformed as error:
         raise UpstreamFailed(Unclear(Evidence(True, reply.status, str(error)))) from None
-    link = {"Link": reply.headers["link"]} if "link" in reply.headers else {}
     return Answer(body, headers=link)
+
+
+def _link(reply: Reply) -> dict[str, str]:
+    """Where the next page is. Raises Malformed."""
+    link = reply.headers.get("link", "")
+    if not link.isascii():
+        raise Malformed("a Link that is none: RFC 8288 knows only ASCII")
+    return {"Link": link} if link else {}
 
 
 def _media(operation: Operation) -> str:

@@ -18,7 +18,7 @@ def url_faults(path: str, url: str) -> Iterator[tuple[str, str]]:
         yield path, "must be an https URL"
     elif parts.scheme == "http" and host not in ("127.0.0.1", "localhost", "::1"):
         yield path, "plain http is allowed for loopback only"
-    if parts.username or parts.query or parts.fragment:
+    if "@" in parts.netloc or "?" in url or "#" in url:  # empty ones, too: what is appended would be no path
         yield path, "holds no user, query or fragment"
     if any(segment in (".", "..") for segment in parts.path.split("/")):
         yield path, "holds no dot segments"

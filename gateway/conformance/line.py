@@ -49,7 +49,8 @@ class Line(httpx.AsyncBaseTransport):
         self.sent.append(request)
         if case.fault is not None and case.fault not in IN_THE_BODY:
             raise EXCEPTIONS[case.fault]()
-        return httpx.Response(case.status or 200, headers=list(case.headers), stream=_Body(case))
+        headers = [("transfer-encoding", "chunked"), *case.headers]  # a case names no length; all are framed
+        return httpx.Response(case.status or 200, headers=headers, stream=_Body(case))
 
 
 class _Body(httpx.AsyncByteStream):

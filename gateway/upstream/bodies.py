@@ -13,10 +13,14 @@ FILE_LIMIT = 50 * 1024 * 1024
 
 
 def is_file(response: httpx.Response, media: str) -> bool:
-    """Of the type that we asked for, and in no encoding: we pass it on under that type."""
+    """Of the type that we asked for, and in no encoding: we pass it on under that type.
+
+    It says itself where it ends: of a table that ends with its connection nobody knows whether it is whole.
+    """
+    framed = "content-length" in response.headers or "transfer-encoding" in response.headers
     plain = response.headers.get("content-encoding", "identity").lower() == "identity"
     named: str = response.headers.get("content-type", "")
-    return plain and named.partition(";")[0].strip().lower() == media
+    return framed and plain and named.partition(";")[0].strip().lower() == media
 
 
 async def read_body(response: httpx.Response) -> Reply:

@@ -57,15 +57,23 @@ class Preview:
     body: bytes | None = field(repr=False)
 
 
+class TooLate(Exception):
+    """The time in which a request might leave is over."""
+
+
 class _Trace:
     """Hears the transport. `started` is set just before the first byte of the request leaves."""
 
-    def __init__(self) -> None:
+    def __init__(self, before: float | None = None) -> None:
+        """`before`: the monotonic time after which it lets nothing leave, but raises TooLate."""
         self.started = False
         self.began = time.monotonic()
+        self._before = before
 
     async def __call__(self, event: str, info: Mapping[str, Any]) -> None:
         if event.endswith("send_request_headers.started"):
+            if self._before is not None and time.monotonic() > self._before:
+                raise TooLate
             self.started = True
 
     def evidence(self, status: int | None = None, detail: str | None = None) -> Evidence:
@@ -162,12 +170,13 @@ class Upstream:
         if login is not None:
             return login
         try:
-            response = await self._ask(self._request(call, trace))
+            async with asyncio.timeout(self.timeout):
+                response = await self._ask(self._request(call, trace))
+                if response.status_code in call.success and is_file(response, call.accept):
+                    return Stream(response.headers, chunks(response))
+                return await self._no_file(call, response, trace)
         except FAILURES as error:
             return _failed(trace, error)
-        if response.status_code in call.success and is_file(response, call.accept):
-            return Stream(response.headers, chunks(response))
-        return await self._no_file(call, response, trace)
 
     async def _no_file(self, call: Call[Any], response: httpx.Response, trace: _Trace) -> Refused | Unclear:
         try:
@@ -190,12 +199,12 @@ class Upstream:
         return await retried(lambda: self._exchange(call, before), again, self.budget, self.timeout / 2)
 
     async def _exchange(self, call: Call[T], before: float | None = None) -> Outcome[T]:
-        trace = _Trace()
-        if before is not None and time.monotonic() > before:
-            return NotSent(trace.evidence(detail="too late to send"), ours=True)
+        trace = _Trace(before)
         try:
             async with asyncio.timeout(self.timeout):
                 reply = await read_body(await self._ask(self._request(call, trace)))
+        except TooLate:  # seen no earlier: a connection may have been long in coming
+            return NotSent(trace.evidence(detail="too late to send"), ours=True)
         # A bad port surfaces as an ExceptionGroup, which is no HTTPError; the trace decides, not the name.
         except FAILURES as error:
             return _failed(trace, error)
@@ -264,25 +273,36 @@ class Upstream:
         call = self.provider.login(self.credentials)
         if call is None:
             return None
-        async with self._minting:
-            if self._token is not None and self.clock() < self._token_until:
-                return None
-            self._token = None
-            outcome = await self._exchange(call)
-            if isinstance(outcome, Answered):
-                self._token = outcome.result
-                self._token_until = self.clock() + outcome.result.expires_in - TOKEN_MARGIN
-                return None
-            if isinstance(outcome, Refused):
-                return _login_refused(outcome)
-            return NotSent(replace(outcome.evidence, started=False, detail="login failed"))
+        trace = _Trace()
+        try:
+            # The wait for another's login counts: where none is answered, each would begin when the one before gave up.
+            async with asyncio.timeout(self.timeout), self._minting:
+                return await self._mint(call)
+        except TimeoutError:
+            return NotSent(trace.evidence(detail="login failed"))
+
+    async def _mint(self, call: Call[Token]) -> NotSent | Refused | None:
+        if self._token is not None and self.clock() < self._token_until:
+            return None
+        self._token = None
+        outcome = await self._exchange(call)
+        if isinstance(outcome, Answered):
+            self._token = outcome.result
+            self._token_until = self.clock() + outcome.result.expires_in - TOKEN_MARGIN
+            return None
+        if isinstance(outcome, Refused):
+            return _login_refused(outcome)
+        return NotSent(replace(outcome.evidence, started=False, detail="login failed"))
 
 
 @lru_cache(maxsize=256)
 def _parsed(url: str) -> httpx.URL:
-    """httpx folds ".." even where it was quoted; ids cannot hold it, and this proves it. Raises httpx.InvalidURL."""
+    """httpx folds ".." even where it was quoted; ids cannot hold it, and this proves it. Raises httpx.InvalidURL.
+
+    Nor can they hold a "#", behind which nothing is sent.
+    """
     parsed = httpx.URL(url)
-    if parsed.raw_path.partition(b"?")[0].decode() != urlsplit(url).path:
+    if "#" in url or parsed.raw_path.partition(b"?")[0].decode() != urlsplit(url).path:
         raise httpx.InvalidURL("the path changed on its way into the request")
     return parsed
 

@@ -13,6 +13,7 @@ import httpx
 
 HEAD_MOST = 64 * 1024  # bytes of a reply's head, and of all else that is not its body
 BUFFERED = 256 * 1024  # bytes of a body that wait for their reader before no more are taken in
+AT_ONCE = 16 * 1024  # bytes of a request that the kernel takes from us at once
 
 
 class Unreadable(Exception):
@@ -147,6 +148,8 @@ class Answer(httpx.AsyncByteStream):
     def _end(self) -> None:
         self.ended = True
         self._parser = None  # it holds this answer, too
+        if self._wire is not None:
+            self._wire.resume()  # what TLS holds back while it is paused would be the next request's answer
         self._wake()
 
 
@@ -161,6 +164,7 @@ class Wire(asyncio.Protocol):
         self._loop = asyncio.get_running_loop()
         self._poll = select.poll()
         self._answer: Answer | None = None
+        self._large = False
         self._paused = False
         self._heard = 0.0
         self._timer: asyncio.TimerHandle | None = None
@@ -173,6 +177,7 @@ class Wire(asyncio.Protocol):
     def ask(self, request: bytes) -> Answer:
         """Sends, once."""
         self._answer = answer = Answer(self)
+        self._large = len(request) > AT_ONCE
         self._heard = self._loop.time()
         if self._timer is None:
             self._timer = self._loop.call_later(self._silence, self._listen)
@@ -183,10 +188,9 @@ class Wire(asyncio.Protocol):
         """The exchange is over, however it ended."""
         answer, self._answer = self._answer, None
         clean = answer is not None and answer.ended and answer.keeps_open
-        # An answer may come before its request has left as a whole.
-        if not clean or self._transport.get_write_buffer_size():
+        # An answer may come before its request has left as a whole, and TLS does not say how much waits below it.
+        if not clean or self._large:
             self.close()
-        self.resume()
         self._released(self)
 
     def spoiled(self) -> bool:

@@ -223,6 +223,16 @@ class Gone(Exception):
     """The caller leaves."""
 
 
+async def test_a_length_with_zeros_in_front_is_read(quiet_stack: Stack) -> None:
+    url = httpx.URL(quiet_stack.url)
+    reader, writer = await asyncio.open_connection(url.host, url.port)
+    head = "POST /v1/payouts HTTP/1.1\r\nHost: test\r\nIdempotency-Key: bad-1\r\nConnection: close\r\n"
+    head += f"Authorization: Bearer {TEST_KEY}\r\nContent-Type: {JSON}\r\nContent-Length: {'0' * 5_000}1\r\n\r\n"
+    writer.write(head.encode() + b"[")
+    assert b":malformed_body" in await reader.read()
+    writer.close()
+
+
 async def test_a_body_whose_end_never_comes_is_none(quiet_stack: Stack) -> None:
     uses = quiet_stack.service.current.uses
 

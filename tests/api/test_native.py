@@ -103,6 +103,12 @@ async def test_a_providers_next_page_travels(stack: Stack) -> None:
     assert "link" not in second.headers
 
 
+async def test_a_next_page_that_no_header_can_carry_is_the_providers_fault(stack: Stack) -> None:
+    omega = "\N{GREEK CAPITAL LETTER OMEGA}".encode().decode("latin-1")
+    await stack.fault("promo", "status", status=200, body="[]", headers={"Link": omega})
+    problem(await stack.call.get("/v1/connections/promo/native/payouts/list"), "provider_failed")
+
+
 @pytest.mark.parametrize(("name", "operation"), WRITES, ids=label)
 async def test_a_documented_write_is_refused_and_its_unified_call_named(
     quiet_stack: Stack, name: str, operation: Operation

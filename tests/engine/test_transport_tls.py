@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import ssl
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 import httpx
 import pytest
@@ -15,7 +16,9 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from gateway.upstream import transport as transports
+from gateway.upstream.bodies import read_body
 from gateway.upstream.transport import Transport
+from gateway.upstream.wire import BUFFERED, Answer
 from tests.engine.test_transport import OK, WHOLE, Sending, anyio_backend, asked, peer
 
 pytestmark = pytest.mark.anyio
@@ -69,6 +72,41 @@ async def test_a_provider_that_proves_its_name_is_asked_over_one_connection(
         assert await asked(transport, server.url) == (200, b"ok")
         assert (server.opened, len(server.heard)) == (1, 3)
     assert sides.names[-1] == "localhost"
+
+
+async def test_what_comes_after_a_large_answer_is_not_the_next_requests(
+    sides: Sides, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(transports, "_ssl_context", lambda: sides.client)
+    more = asyncio.Event()
+    stray = OK + b"Content-Length: 5\r\n\r\nstray"
+
+    async def large(writer: asyncio.StreamWriter) -> None:
+        writer.write(OK + b"Content-Length: %d\r\n\r\n" % (BUFFERED + 1) + b"x" * (BUFFERED + 1))
+        await more.wait()
+        writer.write(stray)
+
+    async with peer(large, WHOLE, ssl=sides.server) as server, Transport() as transport:
+        response = await transport.handle_async_request(Sending(server.url).request)
+        answer = cast("Answer", response.stream)
+        while not answer.ended:  # nobody reads it yet
+            await asyncio.sleep(0)
+        more.set()
+        async with asyncio.timeout(5):
+            await server.left.wait()
+        await read_body(response)
+        assert await asked(transport, server.url) == (200, b"ok")
+        assert server.opened == 2
+
+
+async def test_an_answer_before_the_request_has_left_takes_its_connection_with_it(
+    sides: Sides, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(transports, "_ssl_context", lambda: sides.client)
+    async with peer(WHOLE, WHOLE, ssl=sides.server) as server, Transport(silence=1.0) as transport:
+        assert await Sending(server.url, content=b"x" * 2**24).over(transport) == (200, b"ok")
+        assert await asked(transport, server.url) == (200, b"ok")
+        assert server.opened == 2
 
 
 async def test_a_certificate_that_nobody_vouches_for_ends_it_before_anything_is_sent(sides: Sides) -> None:

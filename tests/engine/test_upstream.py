@@ -7,6 +7,7 @@ import contextlib
 import dataclasses
 from collections.abc import AsyncIterator
 from typing import Any
+from unittest.mock import Mock
 
 import httpx
 import pytest
@@ -19,11 +20,13 @@ from gateway.upstream.retrying import MOST, TRIES
 from gateway.upstream.transport import Transport
 from providers.heldsway import Heldsway, KeyPair
 from providers.ledger import Credentials, Ledger
-from providers.sdk import Account, Mark, RefusalKind, Secret
+from providers.sdk import Account, Call, Mark, RefusalKind, Reply, Secret
+from tests.engine.test_transport import OK, Last, peer
 
 pytestmark = pytest.mark.anyio
 
 MARK = Mark(reference="TXN-1")
+FILE: Call[Reply] = Call("GET", "/file", reads=lambda reply: reply, operation="file", accept="text/csv")
 
 
 @pytest.fixture
@@ -110,6 +113,25 @@ async def test_a_hanging_provider_is_left_at_the_deadline(ledger: RunningSimulat
     assert isinstance(outcome, Unclear)
 
 
+@pytest.mark.parametrize("begun", [b"", b"HTTP/1.1 404 -\r\nContent-Length: 999\r\n\r\n"], ids=["head", "error"])
+async def test_a_file_that_comes_byte_by_byte_begins_before_the_deadline(begun: bytes, transport: Transport) -> None:
+    async def dripping(writer: asyncio.StreamWriter) -> None:
+        writer.write(begun or OK + b"X-Test: ")
+        while not writer.transport.is_closing():
+            writer.write(b"x")
+            await asyncio.sleep(0.02)
+
+    async with peer(dripping) as server, asyncio.timeout(5):
+        with pytest.raises(UpstreamFailed, match="TimeoutError"):
+            await upstream(server.url, transport, 0.2).open(FILE)
+
+
+async def test_a_file_whose_end_is_only_the_connections_is_none(transport: Transport) -> None:
+    async with peer(Last(OK + b"Content-Type: text/csv\r\n\r\nid,amount\r\n1,")) as server:
+        with pytest.raises(UpstreamFailed, match="not the file"):
+            await upstream(server.url, transport).open(FILE)
+
+
 async def test_a_reply_that_never_ends_is_cut(ledger: RunningSimulator, transport: Transport) -> None:
     ledger.simulator.add_fault("huge", megabytes=4)
     outcome = await upstream(ledger.url, transport).send(Ledger(Account()).complete("po_test_0002", MARK))
@@ -120,6 +142,25 @@ async def test_a_paused_process_comes_too_late_to_send(ledger: RunningSimulator,
     call = Ledger(Account()).complete("po_test_0002", MARK)
     outcome = await upstream(ledger.url, transport).send(call, before=0.0)
     assert isinstance(outcome, NotSent)
+    assert not list(ledger.simulator.log)
+
+
+async def test_whoever_got_a_connection_too_late_sends_nothing(
+    ledger: RunningSimulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Slow(Transport):
+        """Each request waits a second for its connection."""
+
+        async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+            clock.monotonic.return_value += 1.0
+            return await super().handle_async_request(request)
+
+    clock = Mock(monotonic=Mock(return_value=0.0))
+    monkeypatch.setattr("gateway.upstream.sender.time", clock)
+    async with Slow() as transport:
+        outcome = await upstream(ledger.url, transport).send(Ledger(Account()).complete("po_test_0002", MARK), 0.5)
+    assert isinstance(outcome, NotSent)
+    assert (outcome.ours, outcome.evidence.started) == (True, False)
     assert not list(ledger.simulator.log)
 
 
@@ -174,6 +215,15 @@ async def test_a_refused_login_sends_nothing_else(transport: Transport) -> None:
         assert [entry.operation for entry in server.simulator.log] == ["create_access_token"]
 
 
+async def test_a_crowd_waits_for_a_login_that_hangs_no_longer_than_one(transport: Transport) -> None:
+    keys = KeyPair(Secret("test-heldsway-key"), Secret("test-heldsway-secret"))
+    async with peer() as server:
+        sender = Upstream(Heldsway(Account("USD")), server.url, lambda: (keys,), transport, timeout=0.2)
+        async with asyncio.timeout(1.0):
+            outcomes = await asyncio.gather(*(sender.send(sender.provider.get("42")) for _ in range(20)))
+    assert [(type(each), each.evidence.started) for each in outcomes] == [(NotSent, False)] * 20
+
+
 async def test_what_was_refused_at_the_door_has_left_even_where_no_login_follows(transport: Transport) -> None:
     async with running("heldsway") as server:
         keys = KeyPair(Secret("test-heldsway-key"), Secret("test-heldsway-secret"))
@@ -222,10 +272,11 @@ async def test_a_providers_cookie_is_not_sent_back(transport: Transport) -> None
     assert b"cookie" not in heard[1].lower()
 
 
-async def test_a_path_that_would_make_another_host_sends_nothing(
-    ledger: RunningSimulator, transport: Transport
+@pytest.mark.parametrize("path", [".elsewhere.test/v1/payouts/po_test_0002", "/v1/payouts/po_test_0002#1"])
+async def test_a_path_that_would_become_another_sends_nothing(
+    path: str, ledger: RunningSimulator, transport: Transport
 ) -> None:
-    call = dataclasses.replace(Ledger(Account()).get("po_test_0002"), path=".elsewhere.test/v1/payouts/po_test_0002")
+    call = dataclasses.replace(Ledger(Account()).get("po_test_0002"), path=path)
     assert isinstance(await upstream(ledger.url, transport).send(call), NotSent)
 
 
