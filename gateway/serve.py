@@ -48,6 +48,7 @@ async def serve(
         access_log=False,
         log_config=None,
         server_header=False,
+        proxy_headers=False,  # nothing here asks for a caller's address
         timeout_graceful_shutdown=25,
     )
     server = _Server(settings, started)
