@@ -38,7 +38,7 @@ _WRITING = (
     "fullfsync = ON",
     "foreign_keys = ON",
     "temp_store = MEMORY",  # or each statement that may be undone in part opens a file for it
-    "cache_size = -16000",  # KiB: where a key's place is looked up
+    "cache_size = -4000",  # KiB: where a key's place is looked up
     "wal_autocheckpoint = 4000",  # pages: most are written again before that
 )
 STATEMENTS = 512  # apsw forgets the oldest prepared one whenever any is given back, however few there are
