@@ -25,7 +25,7 @@ from gateway.keys import SCOPES, hashed, is_whole, new_key
 from gateway.options import config_option, loaded
 from gateway.plugins import installed
 from gateway.siblings import Place, Worker
-from gateway.store.journal import JournalRefused
+from gateway.store.interface import JournalRefused
 from gateway.workers import Workers, WorkersRefused
 from providers.sdk import CAPABILITIES
 

@@ -29,7 +29,8 @@ from gateway.engine.service import caller_of_key, connected
 from gateway.keys import Caller
 from gateway.operation import Operation, instant
 from gateway.options import config_option, console, json_option, loaded, read_journal, told
-from gateway.store.journal import Transaction, list_operations
+from gateway.store.interface import Transaction
+from gateway.store.questions import list_operations
 from providers.sdk import ProviderError
 
 PAGE = 1000

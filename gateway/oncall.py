@@ -22,7 +22,8 @@ from gateway.operation import Attempt, Operation, Reason, State, Step, instant
 from gateway.options import config_option, console, json_option, loaded, read_journal
 from gateway.store.anchor import Length
 from gateway.store.audit import total
-from gateway.store.journal import Transaction, attempts_of, find, list_operations
+from gateway.store.interface import Transaction
+from gateway.store.questions import attempts_of, find, list_operations
 
 # What a state means to whoever reads it at 3 a.m.
 MEANS = {

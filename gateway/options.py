@@ -12,7 +12,7 @@ import click
 from rich.console import Console
 
 from gateway.config import Config, ConfigInvalid, journal_url, load, without_secrets
-from gateway.store.journal import JournalError, JournalRefused, Transaction
+from gateway.store.interface import JournalError, JournalRefused, Transaction
 from gateway.store.opening import open_read_only
 
 T = TypeVar("T")

@@ -22,7 +22,8 @@ from gateway.api.shapes import BulkAnswer, BulkItem
 from gateway.engine.intent import Intent, fingerprint
 from gateway.engine.service import Gateway
 from gateway.operation import Attempt, Operation, State
-from gateway.store.journal import Accepted, JournalUnavailable, KeyReused, Transaction, attempts_of, find_items
+from gateway.store.interface import Accepted, JournalUnavailable, KeyReused, Transaction
+from gateway.store.questions import attempts_of, find_items
 from providers.sdk import Mark, Text
 from providers.sdk import NotOffered as PluginNotOffered
 

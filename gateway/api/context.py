@@ -14,7 +14,8 @@ from gateway.engine.reloading import Service
 from gateway.engine.service import Gateway
 from gateway.operation import Attempt, Kind, Operation, State
 from gateway.siblings import Worker
-from gateway.store.journal import Accepted, JournalUnavailable, attempts_of
+from gateway.store.interface import Accepted, JournalUnavailable
+from gateway.store.questions import attempts_of
 from providers.sdk import Mark
 
 REPLAYED = "Idempotent-Replayed"

@@ -16,7 +16,7 @@ from gateway.coordination import CircuitState
 from gateway.engine.connection import Connection
 from gateway.engine.service import Gateway
 from gateway.operation import instant
-from gateway.store.journal import Transaction
+from gateway.store.interface import Transaction
 
 
 class Live(msgspec.Struct, frozen=True):

@@ -16,7 +16,8 @@ from gateway.api.reading import body_of, parameters, wait_of
 from gateway.api.shapes import History, OperationList, WriteAnswer
 from gateway.keys import Caller
 from gateway.operation import Attempt, Operation, State
-from gateway.store.journal import Transaction, attempts_of, find, history, list_operations
+from gateway.store.interface import Transaction
+from gateway.store.questions import attempts_of, find, history, list_operations
 from providers.sdk import Text
 
 

@@ -19,7 +19,8 @@ from gateway.api.shapes import PayoutAnswer, PayoutList, WriteAnswer
 from gateway.engine.connection import Connection
 from gateway.engine.intent import CreateBody
 from gateway.engine.listing import Merged, Omitted, created_between, merged
-from gateway.store.journal import Transaction, known_references
+from gateway.store.interface import Transaction
+from gateway.store.questions import known_references
 from providers.sdk import ListQuery, Mark, Page, Payout, PayoutStatus, UnknownCurrency, exponent
 
 WRITE_PROBLEMS = (

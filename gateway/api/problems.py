@@ -28,13 +28,7 @@ from gateway.engine.listing import CursorInvalid
 from gateway.engine.reloading import ConfigRefused
 from gateway.keys import Caller
 from gateway.operation import Operation, Reason
-from gateway.store.journal import (
-    DuplicateReference,
-    JournalError,
-    KeyReused,
-    PayoutBusy,
-    WouldContradict,
-)
+from gateway.store.interface import DuplicateReference, JournalError, KeyReused, PayoutBusy, WouldContradict
 from gateway.store.limits import OverLimit
 from gateway.upstream import Refused, UpstreamFailed
 from providers.sdk import FieldRefused, RefusalKind

@@ -19,9 +19,11 @@ from gateway.engine.lookup import look_up
 from gateway.engine.machine import Absent, Found, Verdict
 from gateway.engine.running import Runner, applied, send_before
 from gateway.operation import Attempt, Decision, Operation, Reason, State, Step
-from gateway.store.journal import Transaction, attempts_of, claim, record
+from gateway.store.interface import Transaction
+from gateway.store.journal import claim, record
 from gateway.store.leases import free
 from gateway.store.limits import Holder, refuse_over, take_turns
+from gateway.store.questions import attempts_of
 from providers.sdk import Effect
 
 EVENTS = {

@@ -12,7 +12,8 @@ import msgspec
 from gateway.engine.connection import Connection
 from gateway.engine.errors import NotKnowable, NotOffered, PayoutNotFound
 from gateway.operation import Observation
-from gateway.store.journal import Store, last_observation
+from gateway.store.interface import Store
+from gateway.store.questions import last_observation
 from gateway.upstream import Refused, UpstreamFailed
 from providers.sdk import Call, ListQuery, Page, Payout, PayoutRequest, RefusalKind
 

@@ -9,8 +9,8 @@ import msgspec
 from gateway.config import Config, journal_url
 from gateway.engine.connection import Connection
 from gateway.engine.service import connected
-from gateway.store.journal import created_payouts
 from gateway.store.opening import open_read_only
+from gateway.store.questions import created_payouts
 from providers.sdk import ListQuery, Payout
 
 PAGES_MOST = 1000

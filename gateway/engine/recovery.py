@@ -15,8 +15,10 @@ from gateway.engine.errors import Recovering
 from gateway.operation import Operation, Reason, State, Step
 from gateway.store.anchor import Anchor, Length
 from gateway.store.audit import GATEWAY, Audit, total
-from gateway.store.journal import JournalUnavailable, Store, Transaction, list_operations, now, record
+from gateway.store.interface import JournalUnavailable, Store, Transaction
+from gateway.store.journal import now, record
 from gateway.store.leases import free
+from gateway.store.questions import list_operations
 
 log = logging.getLogger("gateway.recovery")
 

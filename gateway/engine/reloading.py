@@ -23,9 +23,10 @@ from gateway.engine.errors import EngineError
 from gateway.engine.reading import Reader
 from gateway.engine.recovery import Recovery
 from gateway.engine.service import Foundation, Gateway, anchor_of, assembled, audit_of, policy_of
-from gateway.store.journal import JournalError, JournalUnavailable, open_counts
+from gateway.store.interface import JournalError, JournalUnavailable
 from gateway.store.leases import end_dead_leases
 from gateway.store.opening import open_store
+from gateway.store.questions import open_counts
 from gateway.upstream.transport import Transport
 
 log = logging.getLogger("gateway.config")

@@ -32,10 +32,12 @@ from gateway.engine.reading import Reader
 from gateway.engine.recovery import Recovery
 from gateway.operation import Attempt, Observation, Operation, State, Step
 from gateway.store.audit import GATEWAY, Audit
-from gateway.store.journal import JournalError, Store, Transaction, claim, find, has_successor, record
+from gateway.store.interface import JournalError, Store, Transaction
+from gateway.store.journal import claim, record
 from gateway.store.journal import now as database_now
 from gateway.store.leases import Claimed, claim_due, free, leased
 from gateway.store.limits import OverLimit, refuse_over, take_turns
+from gateway.store.questions import find, has_successor
 from gateway.upstream import Outcome
 from providers.sdk import Call, Payout
 

@@ -23,7 +23,7 @@ from gateway.keys import Caller, Entry, KeyRing
 from gateway.plugins import contract_of
 from gateway.store.anchor import Anchor
 from gateway.store.audit import Audit
-from gateway.store.journal import Store
+from gateway.store.interface import Store
 from gateway.upstream import Upstream
 from gateway.upstream.transport import Transport
 from gateway.upstream.watching import counting

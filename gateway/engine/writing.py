@@ -20,9 +20,11 @@ from gateway.engine.routing import Router
 from gateway.engine.running import NEWS, Runner, Settled, send_before
 from gateway.keys import Caller
 from gateway.operation import Attempt, Operation, Routing, State, Step
-from gateway.store.journal import Accepted, JournalUnavailable, Transaction, accept, find, find_by_key
+from gateway.store.interface import Accepted, JournalUnavailable, Transaction
+from gateway.store.journal import accept
 from gateway.store.leases import under_way
 from gateway.store.limits import refuse_over, take_turns
+from gateway.store.questions import find, find_by_key
 from gateway.upstream import Outcome, Refused, Unclear
 from providers.sdk import Call, ProviderError
 

@@ -15,7 +15,7 @@ from typing import Any
 import msgspec
 
 from gateway.operation import Operation
-from gateway.store.journal import Transaction
+from gateway.store.interface import Transaction
 
 COLUMNS = "tenant, seq, at, actor, event, operation, state, reason, evidence, mac"
 _INSERT = f"INSERT INTO audit ({COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"  # noqa: S608

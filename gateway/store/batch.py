@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any, Protocol
 
-from gateway.store.journal import Dialect, JournalUnavailable, PutOff, Row, StatementRefused, Transaction
+from gateway.store.interface import Dialect, JournalUnavailable, PutOff, Row, StatementRefused, Transaction
 
 LONE_TRIES = 5  # of a function that keeps losing to other transactions
 

@@ -8,7 +8,9 @@ from dataclasses import dataclass
 import msgspec
 
 from gateway.operation import Operation, State
-from gateway.store.journal import COLUMNS, Transaction, from_row, now
+from gateway.store.interface import Transaction
+from gateway.store.journal import now
+from gateway.store.rows import COLUMNS, from_row
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ from typing import Literal
 
 from gateway.config import Limits
 from gateway.operation import Operation
-from gateway.store.journal import JournalError, Transaction
+from gateway.store.interface import JournalError, Transaction
 from providers.sdk import Money
 
 DAY = 24 * 3600 * 1000  # milliseconds

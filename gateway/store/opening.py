@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from gateway.store.journal import JournalRefused, Store
+from gateway.store.interface import JournalRefused, Store
 
 SCHEMES = ("sqlite:///", "postgresql://")
 

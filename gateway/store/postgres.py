@@ -18,7 +18,7 @@ from psycopg.pq import TransactionStatus
 from psycopg.types.numeric import Int8Dumper
 
 from gateway.store.batch import Broken, Contended, Purpose
-from gateway.store.journal import Dialect, JournalRefused, Row, StatementRefused
+from gateway.store.interface import Dialect, JournalRefused, Row, StatementRefused
 from gateway.store.marks import translated
 from gateway.store.schema import migrate, require_latest
 from gateway.store.server import refuse_unsafe

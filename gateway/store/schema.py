@@ -9,7 +9,7 @@ import time
 from importlib.resources import files
 
 from gateway.store.batch import Broken, Contended, Purpose, Session
-from gateway.store.journal import JournalError, JournalRefused, StatementRefused
+from gateway.store.interface import JournalError, JournalRefused, StatementRefused
 
 FOLDER = files("gateway.store").joinpath("migrations")
 LATEST = max(int(file.name[:4]) for file in FOLDER.iterdir() if file.name.endswith(".sql"))

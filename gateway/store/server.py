@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 import psycopg
 
-from gateway.store.journal import JournalRefused
+from gateway.store.interface import JournalRefused
 
 OLDEST = 130_000
 _QUESTION = """

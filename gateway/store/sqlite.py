@@ -15,8 +15,8 @@ import apsw
 
 from gateway.store.batch import Broken, Purpose
 from gateway.store.filesystem import MOUNTS, network_type
-from gateway.store.journal import Dialect, Row, StatementRefused
-from gateway.store.journal import JournalRefused as JournalRefused
+from gateway.store.interface import Dialect, Row, StatementRefused
+from gateway.store.interface import JournalRefused as JournalRefused
 from gateway.store.schema import migrate, require_latest
 from gateway.store.threads import ThreadedStore
 

@@ -15,7 +15,7 @@ from collections.abc import Callable, Sequence
 from typing import TypeVar
 
 from gateway.store.batch import Job, Session, fail_all, run_reading, run_together
-from gateway.store.journal import JournalUnavailable, Transaction
+from gateway.store.interface import JournalUnavailable, Transaction
 
 T = TypeVar("T")
 PATIENCE = 3.0  # seconds that a job may wait for a connection

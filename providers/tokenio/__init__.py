@@ -293,7 +293,7 @@ class TokenIo(Provider):
     def reference(self, tenant: str, reference: str) -> str:
         """refId: 18 base32 characters of SHA-256. The same order has the same refId even if every journal is lost."""
         digest = hashlib.sha256(msgspec.json.encode([tenant, reference])).digest()
-        return base64.b32encode(digest[:15]).decode()[:18]
+        return base64.b32encode(digest).decode()[:18]
 
     def problem(self, reply: Reply) -> Problem:
         try:

@@ -13,7 +13,7 @@ import pytest
 from contracts.simulator.server import RunningSimulator
 from gateway.api.problems import KINDS, MEDIA_TYPE, PREFIX
 from gateway.coordination.local import LocalCoordination
-from gateway.store.journal import Transaction
+from gateway.store.interface import Transaction
 from tests.conftest import Stack, four_simulators, raw_config, stack_of
 
 Simulators = dict[str, RunningSimulator]

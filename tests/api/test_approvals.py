@@ -10,7 +10,7 @@ import httpx
 import pytest
 
 from gateway.store.audit import Audit
-from gateway.store.journal import Transaction
+from gateway.store.interface import Transaction
 from tests.api.conftest import done, later, nothing_happened, problem, sent_writes
 from tests.api.limited import OTHER, approvals, gbp, limited, of_connection, paid, pay
 from tests.conftest import Stack, order

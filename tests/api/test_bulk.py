@@ -15,7 +15,7 @@ from gateway.api.bulk import PART
 from gateway.api.problems import PREFIX
 from gateway.engine.intent import Intent
 from gateway.operation import Operation
-from gateway.store.journal import Accepted, JournalUnavailable
+from gateway.store.interface import Accepted, JournalUnavailable
 from tests.api.conftest import config_of, problem
 from tests.api.test_operations_reached import bulk_stack
 from tests.conftest import Stack, four_simulators, stack_of

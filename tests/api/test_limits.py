@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from gateway.store.journal import Transaction
+from gateway.store.interface import Transaction
 from gateway.store.limits import DAY
 from tests.api.conftest import done, later, problem
 from tests.api.limited import OTHER, gbp, limited, of_connection, of_key, paid, pay

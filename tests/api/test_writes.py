@@ -9,7 +9,7 @@ from typing import Any
 import httpx
 import pytest
 
-from gateway.store.journal import JournalUnavailable
+from gateway.store.interface import JournalUnavailable
 from tests.api.conftest import done, problem
 from tests.conftest import TEST_KEY, Stack, order
 

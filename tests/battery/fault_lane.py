@@ -22,7 +22,8 @@ from gateway.coordination import LocalCoordination
 from gateway.engine.intent import call_of, intent_of
 from gateway.operation import Operation, State
 from gateway.store.audit import Audit
-from gateway.store.journal import Transaction, list_operations
+from gateway.store.interface import Transaction
+from gateway.store.questions import list_operations
 from tests.battery.checker import Move, Told, Violation, chain, check, executions_of_log, slot_of, stuck
 from tests.battery.fault_meeting import Meeting
 from tests.battery.fault_table import BEFORE_THE_CONNECTION, TIMEOUT, Cell, Write, afterwards, rest

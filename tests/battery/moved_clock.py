@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import TypeVar
 
-from gateway.store.journal import Store, Transaction
+from gateway.store.interface import Store, Transaction
 
 T = TypeVar("T")
 

@@ -17,7 +17,7 @@ import httpx
 import msgspec
 
 from gateway.operation import Operation, State
-from gateway.store.journal import attempts_of, find_by_key
+from gateway.store.questions import attempts_of, find_by_key
 from tests.battery.checker import FINAL, Violation
 from tests.battery.fast_gateway import LEASE
 from tests.battery.processes import (

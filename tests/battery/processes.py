@@ -21,8 +21,9 @@ import msgspec
 from contracts.simulator.server import RunningSimulator
 from gateway.operation import Operation, State
 from gateway.store.audit import Audit
-from gateway.store.journal import Transaction, list_operations
+from gateway.store.interface import Transaction
 from gateway.store.opening import open_read_only
+from gateway.store.questions import list_operations
 from tests.battery.callers import Answers, Client, Job, calling
 from tests.battery.checker import Execution, Move, Told, Violation, chain, check, executions_of_log, stuck
 from tests.battery.gateways import FAST, PATIENCE, PRODUCT, GatewayProcess, TooLate, begun, until

@@ -19,7 +19,7 @@ from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
 
-from gateway.store.journal import Transaction
+from gateway.store.interface import Transaction
 from tests.battery.processes import PRODUCT, SEED_OF, GatewayProcess, Site, site, until
 from tests.conftest import TEST_KEY, order
 

@@ -24,7 +24,8 @@ from rich.table import Table
 
 from gateway.operation import Attempt, Candidate, Observation, Operation, Routing, State
 from gateway.store.audit import GATEWAY, Audit
-from gateway.store.journal import Store, Transaction, accept, now, record
+from gateway.store.interface import Store, Transaction
+from gateway.store.journal import accept, now, record
 from gateway.store.leases import claim_due, free, leased
 from gateway.store.opening import open_store
 from providers.sdk import Effect, Money, Payee, Payout, PayoutStatus

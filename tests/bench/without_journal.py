@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 
 from gateway import cli
 from gateway.engine import reloading
-from gateway.store.journal import Dialect, Row, Transaction
+from gateway.store.interface import Dialect, Row, Transaction
 
 T = TypeVar("T")
 

@@ -11,7 +11,7 @@ import pytest
 
 from gateway.engine.machine import Verdict
 from gateway.operation import Operation, State
-from gateway.store.journal import find
+from gateway.store.questions import find
 from tests.conftest import Stack, order
 
 pytestmark = pytest.mark.anyio

@@ -16,7 +16,7 @@ from gateway.cli import main
 from gateway.engine.recovery import Recovery
 from gateway.store.anchor import Anchor, Length
 from gateway.store.audit import Audit, total
-from gateway.store.journal import Store, Transaction
+from gateway.store.interface import Store, Transaction
 from gateway.store.opening import open_store
 from tests.conftest import Stack, four_simulators, order, raw_config, stack_of
 from tests.store.records import operation

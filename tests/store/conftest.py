@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from gateway.store.journal import Store
+from gateway.store.interface import Store
 from gateway.store.opening import open_store
 from tests.servers import PostgresServer, RedisServer, shared_postgres, shared_redis
 

@@ -6,7 +6,9 @@ from itertools import count
 from typing import Any
 
 from gateway.operation import Attempt, Observation, Operation, State
-from gateway.store.journal import Accepted, Store, accept, find
+from gateway.store.interface import Accepted, Store
+from gateway.store.journal import accept
+from gateway.store.questions import find
 from providers.sdk import Money, Payout, PayoutStatus
 
 _numbers = count(1)

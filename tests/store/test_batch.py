@@ -12,7 +12,8 @@ import pytest
 
 from gateway.store import threads
 from gateway.store.batch import Broken, Contended, Purpose
-from gateway.store.journal import JournalUnavailable, Row, StatementRefused, Transaction, now
+from gateway.store.interface import JournalUnavailable, Row, StatementRefused, Transaction
+from gateway.store.journal import now
 from gateway.store.postgres import DIALECT
 from gateway.store.threads import ThreadedStore
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from gateway.store.journal import JournalRefused, JournalUnavailable
+from gateway.store.interface import JournalRefused, JournalUnavailable
 from gateway.store.opening import open_store
 from gateway.store.postgres import PostgresStore
 from gateway.store.schema import LATEST

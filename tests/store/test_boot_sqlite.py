@@ -9,7 +9,7 @@ import apsw
 import pytest
 
 from gateway.store.filesystem import network_type
-from gateway.store.journal import JournalRefused
+from gateway.store.interface import JournalRefused
 from gateway.store.opening import open_store
 from gateway.store.sqlite import SqliteStore, require_durable
 from tests.store.records import ids, operation, put

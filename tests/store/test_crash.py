@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 
 from gateway.store import threads
-from gateway.store.journal import JournalUnavailable, Store, accept
+from gateway.store.interface import JournalUnavailable, Store
+from gateway.store.journal import accept
 from gateway.store.opening import open_store
 from tests.servers import PostgresServer, postgres_server
 from tests.store.records import attempt, get, ids, operation, put

@@ -11,7 +11,7 @@ import pytest
 FIRST_USE = """
 import sys, threading
 from gateway.operation import Operation, State
-from gateway.store.journal import from_row, to_row
+from gateway.store.rows import from_row, to_row
 from providers.sdk import Effect
 
 operation = Operation(

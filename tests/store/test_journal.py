@@ -8,7 +8,7 @@ import msgspec
 import pytest
 
 from gateway.operation import State, Step
-from gateway.store.journal import (
+from gateway.store.interface import (
     Accepted,
     DuplicateReference,
     KeyReused,
@@ -16,15 +16,9 @@ from gateway.store.journal import (
     StatementRefused,
     Store,
     WouldContradict,
-    add_attempt,
-    attempts_of,
-    claim,
-    known_references,
-    last_observation,
-    list_operations,
-    observe,
-    record,
 )
+from gateway.store.journal import add_attempt, claim, observe, record
+from gateway.store.questions import attempts_of, known_references, last_observation, list_operations
 from providers.sdk import Effect
 from tests.store.records import TENANT, attempt, get, ids, mark, observation, operation, payout, put
 

@@ -9,7 +9,8 @@ import msgspec
 import pytest
 
 from gateway.operation import Operation, State, Step
-from gateway.store.journal import Store, now, record
+from gateway.store.interface import Store
+from gateway.store.journal import now, record
 from gateway.store.leases import Claimed, claim_due, free, leased
 from gateway.store.opening import open_store
 from tests.store.records import get, operation, put

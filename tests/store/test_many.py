@@ -13,7 +13,7 @@ import pytest
 
 from gateway.operation import Operation, State
 from gateway.store.audit import Audit
-from gateway.store.journal import (
+from gateway.store.interface import (
     Accepted,
     DuplicateReference,
     KeyReused,
@@ -21,9 +21,8 @@ from gateway.store.journal import (
     Store,
     Transaction,
     WouldContradict,
-    accept,
-    record,
 )
+from gateway.store.journal import accept, record
 from gateway.store.opening import open_store
 from tests.store.records import attempt, get, ids, mark, operation, put
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from gateway.store.journal import Store
+from gateway.store.interface import Store
 from gateway.store.marks import translated
 
 

@@ -6,8 +6,9 @@ import pytest
 
 from gateway.operation import LAPSED, Operation, Routing, State
 from gateway.store import schema
-from gateway.store.journal import COLUMNS, DuplicateReference, Transaction, to_row
+from gateway.store.interface import DuplicateReference, Transaction
 from gateway.store.opening import open_store
+from gateway.store.rows import COLUMNS, to_row
 from tests.store.records import get, operation, put
 
 pytestmark = pytest.mark.anyio

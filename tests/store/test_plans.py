@@ -10,19 +10,11 @@ import pytest
 
 from gateway.config import AmountLimits, Limits
 from gateway.store.batch import Lent, Purpose
-from gateway.store.journal import (
-    Row,
-    Transaction,
-    accept,
-    find_by_key,
-    history,
-    known_references,
-    last_observation,
-    list_operations,
-    record,
-)
+from gateway.store.interface import Row, Transaction
+from gateway.store.journal import accept, record
 from gateway.store.leases import claim_due
 from gateway.store.limits import Holder, refuse_over
+from gateway.store.questions import find_by_key, history, known_references, last_observation, list_operations
 from gateway.store.schema import migrate
 from gateway.store.sqlite import Session
 from tests.store.records import TENANT, attempt, mark, observation, operation

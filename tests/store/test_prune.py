@@ -14,8 +14,10 @@ import pytest
 import gateway.store
 from gateway.operation import Operation, State, Step
 from gateway.store.audit import Audit
-from gateway.store.journal import Store, Transaction, accept, last_observation, observe, record
+from gateway.store.interface import Store, Transaction
+from gateway.store.journal import accept, observe, record
 from gateway.store.opening import open_store
+from gateway.store.questions import last_observation
 from tests.store.records import attempt, ids, mark, observation, operation
 
 pytestmark = pytest.mark.anyio

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from gateway.store.journal import JournalRefused, JournalUnavailable, StatementRefused, Store
+from gateway.store.interface import JournalRefused, JournalUnavailable, StatementRefused, Store
 from gateway.store.opening import open_read_only, open_store
 from gateway.store.schema import LATEST
 from tests.servers import postgres_server

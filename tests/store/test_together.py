@@ -10,7 +10,8 @@ from typing import Any, TypeVar
 
 import pytest
 
-from gateway.store.journal import JournalUnavailable, StatementRefused, Store, Transaction, accept, add_attempt
+from gateway.store.interface import JournalUnavailable, StatementRefused, Store, Transaction
+from gateway.store.journal import accept, add_attempt
 from tests.store.records import attempt, ids, operation, put
 
 pytestmark = pytest.mark.anyio
