@@ -20,7 +20,6 @@ import httpx
 import msgspec
 import psutil
 import uvloop
-from gateway.upstream.client import STARTED
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
@@ -31,6 +30,7 @@ from gateway.engine.reloading import opened
 from gateway.engine.service import Gateway
 from gateway.keys import SCOPES, Caller
 from gateway.operation import State
+from gateway.upstream.transport import STARTED
 from providers.sdk import PayeeAccount
 from tests.bench.rows import secrets_in
 from tests.bench.stub import answered
@@ -107,8 +107,8 @@ async def _pay(gateway: Gateway, numbers: Iterator[int], done: Callable[[], obje
             description=f"Invoice {number}",
         )
         accepted = await gateway.writer.create(caller, f"key-{number}", body)
-        operation = await gateway.writer.settle(accepted.operation, 60)
-        assert operation.state is State.SUCCEEDED, operation
+        settled = await gateway.writer.settle(accepted.operation, 60)
+        assert settled.operation.state is State.SUCCEEDED, settled.operation
         done()
 
 
@@ -129,8 +129,7 @@ async def _gateway(folder: Path) -> AsyncIterator[Gateway]:
     }
     async with AsyncExitStack() as stack:
         service = await stack.enter_async_context(opened(parse(raw)))
-        client = await stack.enter_async_context(httpx.AsyncClient(transport=_Bank()))
-        service.current.connections["bank"].upstream.client = client
+        service.current.connections["bank"].upstream.transport = _Bank()
         yield service.current
 
 

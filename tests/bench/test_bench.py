@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -73,3 +75,25 @@ async def test_a_payout_goes_its_whole_way_without_a_journal(tmp_path: Path, mon
         assert [answer.status_code for answer in answers] == [201, 201]
         assert len(await stack.executed("bank", "create_payout")) == 2
     assert not (tmp_path / "journal.db").exists()
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ("journal", "--held", "100", "--payouts", "200"),
+        ("memory", "--payouts", "1200"),
+        ("bulk", "--ids", "20"),
+        ("lists", "--times", "2", "--delay", "1"),
+    ],
+    ids=lambda command: command[0],
+)
+def test_each_benchmark_that_make_bench_leaves_out_runs(command: tuple[str, ...]) -> None:
+    name, *options = command
+    done = subprocess.run(
+        [sys.executable, "-m", f"tests.bench.{name}", *options],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
