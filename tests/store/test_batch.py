@@ -107,6 +107,26 @@ async def test_those_who_wait_share_a_commit_and_wait_for_locks_only_at_first() 
     assert kept(session) == ["begin together", "a", "wait little", "b", "c", "commit", "close"]
 
 
+async def test_writes_that_come_within_a_few_turns_of_the_loop_share_a_commit() -> None:
+    session = Notes()
+    store = ThreadedStore([session], [], 10)
+    first = asyncio.ensure_future(store.write(_saying("a")))
+    for _ in range(threads.TURNS - 1):
+        await asyncio.sleep(0)
+    assert await asyncio.gather(first, store.write(_saying("b"))) == ["a", "b"]
+    assert session.taken.count("commit") == 1
+    await store.close()
+
+
+async def test_a_write_that_is_still_being_gathered_is_done_before_the_end() -> None:
+    session = Notes()
+    store = ThreadedStore([session], [], 10)
+    gathered = asyncio.ensure_future(store.write(_saying("a")))
+    await asyncio.sleep(0)
+    await store.close()
+    assert await asyncio.wait_for(gathered, 5) == "a"
+
+
 async def test_one_who_fails_has_all_run_again_apart_and_is_told_alone() -> None:
     session = Notes()
     session.fails["b"] = [StatementRefused("no"), StatementRefused("no")]
