@@ -111,7 +111,7 @@ async def test_writes_that_come_within_a_few_turns_of_the_loop_share_a_commit() 
     session = Notes()
     store = ThreadedStore([session], [], 10)
     first = asyncio.ensure_future(store.write(_saying("a")))
-    for _ in range(threads.TURNS - 1):
+    for _ in range(3):
         await asyncio.sleep(0)
     assert await asyncio.gather(first, store.write(_saying("b"))) == ["a", "b"]
     assert session.taken.count("commit") == 1
