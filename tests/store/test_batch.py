@@ -107,12 +107,25 @@ async def test_those_who_wait_share_a_commit_and_wait_for_locks_only_at_first() 
     assert kept(session) == ["begin together", "a", "wait little", "b", "c", "commit", "close"]
 
 
+class Begins(Notes):
+    """A session that tells when its first transaction begins."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.begun = threading.Event()
+
+    def begin(self, purpose: Purpose, before: float) -> None:
+        super().begin(purpose, before)
+        self.begun.set()
+
+
 async def test_writes_that_come_within_a_few_turns_of_the_loop_share_a_commit() -> None:
-    session = Notes()
+    session = Begins()
     store = ThreadedStore([session], [], 10)
     first = asyncio.ensure_future(store.write(_saying("a")))
     for _ in range(3):
         await asyncio.sleep(0)
+    assert not session.begun.wait(0.05)  # the thread had its time, and nothing to do
     assert await asyncio.gather(first, store.write(_saying("b"))) == ["a", "b"]
     assert session.taken.count("commit") == 1
     await store.close()
