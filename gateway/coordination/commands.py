@@ -5,18 +5,21 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import time
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
 from redis.asyncio import BlockingConnectionPool, Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
+from redis.exceptions import NoScriptError
 
 from gateway.coordination import scripts
 from gateway.coordination.circuits import tell
 from gateway.coordination.interface import Admission, CircuitState, Kind, Look, RedisUrlInvalid, Symptom, Verdict
 from gateway.coordination.policy import CircuitPolicy, Patience, Rate
+from gateway.coordination.together import Together
 
-CONNECTIONS = 4  # opened ahead: one answers thousands of commands a second
+CONNECTIONS = 2  # one that is given up, and the one in its place
 
 
 def new_client(url: str, patience: Patience, connections: int) -> Redis:
@@ -38,6 +41,21 @@ def new_client(url: str, patience: Patience, connections: int) -> Redis:
     return Redis(connection_pool=pool)
 
 
+class Script:
+    """A script by its digest, or as a whole where a server has forgotten it."""
+
+    def __init__(self, run: Callable[..., Awaitable[Any]], text: str) -> None:
+        self._run = run
+        self._text = text
+        self._digest = hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest()
+
+    async def __call__(self, keys: Sequence[str], arguments: Sequence[Any]) -> Any:
+        try:
+            return await self._run("EVALSHA", self._digest, len(keys), *keys, *arguments)
+        except NoScriptError:
+            return await self._run("EVAL", self._text, len(keys), *keys, *arguments)
+
+
 class Commands:
     """One method per question; each is one round trip."""
 
@@ -45,21 +63,21 @@ class Commands:
         database = client.connection_pool.connection_kwargs.get("db") or 0
         self._prefix = f"{namespace}:{database}"
         self.channel = f"{self._prefix}:wake"  # channels are one for all databases, hence the number
-        self._run: Any = client.execute_command
-        # Loaded again by themselves where a server has forgotten them.
-        self._take: Any = client.register_script(scripts.TAKE)
-        self._pause: Any = client.register_script(scripts.PAUSE)
-        self._admit: Any = client.register_script(scripts.ADMIT)
-        self._record: Any = client.register_script(scripts.RECORD)
-        self._get: Any = client.register_script(scripts.GET)
-        self._put: Any = client.register_script(scripts.PUT)
-        self._drop: Any = client.register_script(scripts.DROP)
+        self._execute: Any = client.execute_command
+        self._run = Together(client).execute
+        self._take = Script(self._run, scripts.TAKE)
+        self._pause = Script(self._run, scripts.PAUSE)
+        self._admit = Script(self._run, scripts.ADMIT)
+        self._record = Script(self._run, scripts.RECORD)
+        self._get = Script(self._run, scripts.GET)
+        self._put = Script(self._run, scripts.PUT)
+        self._drop = Script(self._run, scripts.DROP)
 
     async def connect(self) -> None:
         """All connections at once: opening one costs more than a command may take, TLS above all."""
         async with asyncio.TaskGroup() as opening:
             for _ in range(CONNECTIONS):
-                opening.create_task(self.ping())
+                opening.create_task(self._execute("PING"))
 
     async def ping(self) -> None:
         await self._run("PING")

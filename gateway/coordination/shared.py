@@ -39,7 +39,7 @@ class RedisCoordination:
         self._local = LocalCoordination(self._policy)
         self._clients = [new_client(url, patience, CONNECTIONS), new_client(url, patience, 1)]
         self._redis = Commands(self._clients[0], namespace)
-        self._link = Link(patience, self._redis.connect, self._prove, at_once=CONNECTIONS)
+        self._link = Link(patience, self._redis.connect, self._prove)
         self._listener = Listener(self._clients[1], self._redis.channel, patience, self._hear, self._beat)
         self._listening: asyncio.Task[None] | None = None
         self._myself = secrets.token_hex(8)
