@@ -1041,9 +1041,15 @@ def _limit(world: World, done: Done) -> str | None:
 
 
 def _limit_of_mark(world: World, done: Done, row: Operation, margin: int) -> str | None:
-    if done.at - done.checked > 60 * SECOND - margin:
+    def late(each: Done) -> bool:
+        return each.at - each.checked > 60 * SECOND - margin
+
+    if late(done):
         return "landed after the quarantine"
     mine = [each for each in world.provider.done if each.operation.id == row.id]
+    others = [each for each in world.provider.done if each.operation.target == row.target and each not in mine]
+    if any(each.changed and late(each) and mine[0].at < each.at < done.at for each in others):
+        return "undone by what landed after its quarantine"
     succeeded = _succeeded_at(world, row, done.at)
     undone = any(each.generation < done.generation for each in mine)
     if world.read_lag and done.at > succeeded and undone:
