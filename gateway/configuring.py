@@ -65,8 +65,7 @@ def check(path: Path, online: bool, as_json: bool) -> None:
         answers = {"connections": msgspec.to_builtins(found)} if online else {}
         click.echo(json.dumps({"ok": works, "faults": []} | answers))
     else:
-        sizes = f"{len(config.connections)} connections, {len(config.routes)} routes, {len(config.api_keys)} keys"
-        click.echo(f"{path}: valid ({sizes}), version {config.version}")
+        click.echo(f"{path}: valid ({config.sizes}), version {config.version}")
         if online:
             console().print(_probes(found))
     if not works:

@@ -358,7 +358,7 @@ def checked(text: str, folder: Path) -> list[str]:
 
 
 def test_the_config_that_the_others_are_made_of_is_valid(tmp_path: Path) -> None:
-    valid = f"gateway.toml: valid (3 connections, 3 routes, 1 keys), version {parse(tomllib.loads(GOOD)).version}"
+    valid = f"gateway.toml: valid (3 connections, 3 routes, 1 key), version {parse(tomllib.loads(GOOD)).version}"
     assert checked(GOOD, tmp_path) == [valid]
 
 

@@ -262,6 +262,12 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         return self.server.wait if self.operations.wait is None else self.operations.wait
 
     @property
+    def sizes(self) -> str:
+        """How much it names, in words."""
+        counts = {"connection": len(self.connections), "route": len(self.routes), "key": len(self.api_keys)}
+        return ", ".join(f"{count} {name}{'s' * (count != 1)}" for name, count in counts.items())
+
+    @property
     def version(self) -> str:
         """12 hex digits of what the config says; its comments and spelling do not count."""
         return hashlib.sha256(msgspec.json.encode(self, order="deterministic")).hexdigest()[:12]

@@ -188,8 +188,7 @@ class Service:
         config = self.current.config
         metrics.config_info.clear()
         metrics.config_info.labels(self.current.version).set(1)
-        found = f"{len(config.connections)} connections, {len(config.routes)} routes, {len(config.api_keys)} keys"
-        log.info("config %s is in force: %s", self.current.version, found)
+        log.info("config %s is in force: %s", self.current.version, config.sizes)
 
 
 @asynccontextmanager
