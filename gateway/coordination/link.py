@@ -29,11 +29,13 @@ class Link:
         patience: Patience,
         connect: Callable[[], Awaitable[None]],
         prove: Callable[[], Awaitable[None]],
+        at_once: int,
     ) -> None:
         self.why: str | None = "not connected yet"
         self._patience = patience
         self._connect = connect
         self._prove = prove
+        self._slots = asyncio.Semaphore(at_once)
         self._pause = patience.first_pause
         self._up_since = time.monotonic()
         self._returning: asyncio.Task[None] | None = None
@@ -46,17 +48,28 @@ class Link:
 
     async def ask(self, shared: Callable[[], Awaitable[T]], local: Callable[[], Awaitable[T]]) -> T:
         """Redis' answer if it comes in time, else the stand-in's. Raises nothing because of Redis."""
-        if self.why is None:
+        if self.why is None and await self._slot():
             try:
-                return await in_time(shared(), self._patience.timeout)
+                if self.why is None:  # still, after the queue
+                    return await in_time(shared(), self._patience.timeout)
             except Exception as error:  # whatever it was, it is Redis' trouble and not the caller's
                 self._failed(error)
+            finally:
+                self._slots.release()
         return await local()
 
     async def close(self) -> None:
         self._closed = True
         self.why = "closed"
         await ended(self._returning)
+
+    async def _slot(self) -> bool:
+        """False after a while in the queue: our own crowd says nothing about Redis."""
+        try:
+            async with asyncio.timeout(self._patience.timeout):
+                return await self._slots.acquire()
+        except TimeoutError:
+            return False
 
     def _failed(self, error: BaseException) -> None:
         if self.why is not None:  # others failed with us, and one has said so

@@ -22,6 +22,8 @@ from gateway.coordination.topics import Subscription
 
 T = TypeVar("T")
 
+AT_ONCE = 64  # commands under way: what a larger crowd costs ourselves would be charged to Redis
+
 
 class RedisCoordination:
     """A Coordination with all gateways of the same Redis, database and namespace."""
@@ -39,7 +41,7 @@ class RedisCoordination:
         self._local = LocalCoordination(self._policy)
         self._clients = [new_client(url, patience, CONNECTIONS), new_client(url, patience, 1)]
         self._redis = Commands(self._clients[0], namespace)
-        self._link = Link(patience, self._redis.connect, self._prove)
+        self._link = Link(patience, self._redis.connect, self._prove, at_once=AT_ONCE)
         self._listener = Listener(self._clients[1], self._redis.channel, patience, self._hear, self._beat)
         self._listening: asyncio.Task[None] | None = None
         self._myself = secrets.token_hex(8)

@@ -29,7 +29,7 @@ async def broken() -> str:
 
 async def pauses(patience: Patience, failures: int) -> list[float]:
     """How long Redis is left alone when it fails again and again, answering in between."""
-    link = Link(patience, nothing, nothing)
+    link = Link(patience, nothing, nothing, at_once=1)
     await link.start()
     seen = []
     for _ in range(failures):
