@@ -72,9 +72,8 @@ class Workers:
     """The parent of `count` workers on one port."""
 
     def __init__(self, config: Config, count: int, host: str, port: int) -> None:
-        """Raises WorkersRefused."""
-        refuse_unshared(config, count)
         self.count, self.host, self.port = count, host, port
+        self._config = config
         self._fixed = of_all_workers(config)
         self._children: dict[int, _Child] = {}
         self._began = False
@@ -83,6 +82,7 @@ class Workers:
 
     async def run(self) -> None:
         """Until SIGINT or SIGTERM, and all workers have ended. Raises OSError, WorkersRefused."""
+        refuse_unshared(self._config, self.count)
         with (
             self._hearing_signals(),
             port_kept(self.host, self.port) as self.port,

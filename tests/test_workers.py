@@ -245,7 +245,7 @@ def test_workers_over_sqlite_are_refused_with_what_to_do(tmp_path: Path) -> None
     config.write_text(f'[journal]\nurl = "sqlite:///{tmp_path}/journal.db"\n')
     done = run(config)
     assert done.returncode == 1
-    assert "a SQLite file belongs to one" in done.stderr
+    assert "a SQLite file belongs to one" in done.stderr and done.stderr.startswith("Error: ")
     assert 'set journal.url = "postgresql://…", or run one worker' in done.stderr
 
 
