@@ -235,6 +235,19 @@ def test_what_workers_count_is_told_as_one_process_tells_it_with_a_label_more() 
     assert [line for line in unlabelled if up not in line] == alone.splitlines()
 
 
+def test_a_workers_command_line_shows_no_word_of_the_config() -> None:
+    urls = {
+        "journal": {"url": "postgresql://gateway:test-password@db/payouts"},
+        "redis": {"url": "redis://:test-word@r"},
+    }
+    shown = str(of_all_workers(parse(urls)))
+    assert [word for word in ("test-password", "test-word") if word in shown] == []
+    assert (
+        Place(1, 2, 0, "", of_all_workers(parse(urls))).differs(parse({**urls, "journal": {}}))
+        == f"journal.url {STAYS}"
+    )
+
+
 def run(config: Path, *more: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "gateway", "run", "--config", str(config), "--port", "0", "--workers", "2", *more]
     return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)

@@ -10,11 +10,11 @@ import msgspec
 
 from gateway.config.model import Config, Connection
 
-Fixed = Mapping[str, str | int | None]
+Fixed = Mapping[str, Any]
 STAYS = "cannot change while the gateway runs: restart it"
 
 
-def fixed(config: Config) -> Fixed:
+def fixed(config: Config) -> dict[str, Any]:
     """What cannot be swapped under calls, by its path."""
     return {
         "server.host": config.server.host,
@@ -33,9 +33,12 @@ def account(connection: Connection) -> tuple[Any, ...]:
 
 
 def of_all_workers(config: Config) -> Fixed:
-    """What is fixed, and digests of the accounts: no two workers may mean another one by a name."""
-    accounts = {f"connections.{name}": _digest(account(item)) for name, item in config.connections.items()}
-    return {**fixed(config), **accounts}
+    """Digests of what is fixed and of the accounts: no two workers may mean another one by a name.
+
+    They stand in a worker's command line, which others can read; a journal's URL may hold a password.
+    """
+    accounts = {f"connections.{name}": account(item) for name, item in config.connections.items()}
+    return {path: _digest(value) for path, value in (fixed(config) | accounts).items()}
 
 
 def changed(before: Fixed, now: Fixed) -> list[str]:
