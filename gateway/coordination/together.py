@@ -1,7 +1,7 @@
 """Commands of one turn of the event loop go to Redis in one write, and their answers come in one read.
 
-Sent one by one, the five commands of a payout took half of a gateway's processor time: a system call each, and the
-interpreter's lock taken again after it.
+Sent one by one, the five commands of a payout took 46 % of the event loop's thread, by a sampling profile: a system
+call each, and the interpreter's lock taken again after it.
 """
 
 from __future__ import annotations

@@ -27,7 +27,7 @@ R = TypeVar("R", bound="Outcome[Any] | Stream")
 
 # ValueError: credentials that no header can carry, or a key that cannot sign. The trace decides what it means.
 FAILURES = (httpx.HTTPError, httpx.InvalidURL, OSError, TimeoutError, ExceptionGroup, Malformed, ValueError)
-RENEW_SECONDS = 1.0  # between two looks at credentials that are let in: to ask after three files costs 10 us
+RENEW_SECONDS = 1.0  # between two looks at credentials that are let in: to ask after three files costs 5 us
 TOKEN_MARGIN = 60.0  # seconds before its end at which a minted token is renewed
 
 
