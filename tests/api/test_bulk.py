@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 from collections import Counter
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,6 @@ import pytest
 from gateway.api.bulk import PART
 from gateway.api.problems import PREFIX
 from gateway.engine.intent import Intent
-from gateway.operation import Operation
 from gateway.store.interface import Accepted, JournalUnavailable
 from tests.api.conftest import config_of, problem
 from tests.api.test_operations_reached import bulk_stack
@@ -132,42 +132,37 @@ async def test_what_waits_for_its_turn_waits_in_the_journal_alone(stack: Stack) 
     assert marked(await stack.executed("promo")) == ids
 
 
+class Counted:
+    """A function, and how many calls of it were under way at once."""
+
+    def __init__(self, work: Callable[[Any], Awaitable[Any]]) -> None:
+        self.work, self.now, self.most = work, 0, 0
+
+    async def __call__(self, given: Any) -> Any:
+        self.now += 1
+        self.most = max(self.most, self.now)
+        try:
+            return await self.work(given)
+        finally:
+            self.now -= 1
+
+
 async def test_only_so_many_marks_are_under_way_at_once(stack: Stack) -> None:
     ids, turns = await seeded(stack, 60), held_back(stack)
-    resume, most, now = stack.gateway.runner.resume, 0, 0
-
-    async def counted(operation: Operation) -> Operation:
-        nonlocal most, now
-        now += 1
-        most = max(most, now)
-        try:
-            return await resume(operation)
-        finally:
-            now -= 1
-
+    counted = Counted(stack.gateway.runner.resume)
     stack.gateway.runner.resume = counted  # type: ignore[method-assign]
     for _ in range(3):
         turns.release()
     assert set(outcomes(await bulk(stack, "process", ids)).values()) == {("succeeded", None)}
-    assert most == 3
+    assert counted.most == 3
 
 
 async def test_other_callers_writes_come_between_the_parts_of_a_bulk_call(stack: Stack) -> None:
     ids, _ = await seeded(stack, 5 * PART), held_back(stack)
-    write, most, now = stack.gateway.store.write, 0, 0
-
-    async def counted(work: Any) -> Any:
-        nonlocal most, now
-        now += 1
-        most = max(most, now)
-        try:
-            return await write(work)
-        finally:
-            now -= 1
-
+    counted = Counted(stack.gateway.store.write)
     stack.gateway.store.write = counted  # type: ignore[method-assign]
     await stack.write("POST", PROCESS, {"ids": ids}, Prefer="respond-async")
-    assert PART <= most <= PART + 1  # and the gateway's own look for what is due
+    assert PART <= counted.most <= PART + 1  # and the gateway's own look for what is due
 
 
 async def test_the_next_gateway_finishes_what_a_dead_one_left(tmp_path: Path) -> None:
